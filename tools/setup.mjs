@@ -1,0 +1,113 @@
+// What every entry script needs before node_modules exists: Node's version, packages, a browser.
+// Plain JavaScript for Node 20; it must import nothing outside Node.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { homedir, platform } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/** The repository's folder. */
+export const rootFolder = fileURLToPath(new URL('..', import.meta.url))
+
+const OLDEST_NODE = [20, 19]
+
+/** The sentence for a Node that is too old, or undefined. @param {string} version like `20.19.0` */
+export function nodeComplaint(version) {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  const [oldestMajor = 0, oldestMinor = 0] = OLDEST_NODE
+  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return undefined
+  return `Switchyard needs Node ${OLDEST_NODE.join('.')} or newer; this is Node ${version}. Install a newer one from https://nodejs.org and run the command again.`
+}
+
+/** Leaves with a sentence when Node is too old. */
+export function requireNode() {
+  const complaint = nodeComplaint(process.versions.node)
+  if (complaint === undefined) return
+  console.error(complaint)
+  process.exit(1)
+}
+
+/** Runs `npm ci` when node_modules is missing or older than the lockfile. */
+export function installPackages() {
+  const lock = join(rootFolder, 'package-lock.json')
+  const marker = join(rootFolder, 'node_modules', '.package-lock.json')
+  if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return
+  if (existsSync(marker) && sameLock(lock, marker)) return
+  console.error('Installing packages (npm ci)…')
+  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
+    cwd: rootFolder,
+    stdio: ['ignore', 2, 2],
+    shell: platform() === 'win32',
+  })
+  if (result.status === 0) return
+  console.error(`npm ci failed with exit code ${result.status}. Its messages are above; nothing was started.`)
+  process.exit(1)
+}
+
+// A checkout touches the lockfile's time without changing it, so the packages it names decide.
+/** @param {string} lock @param {string} marker */
+function sameLock(lock, marker) {
+  const wanted = JSON.parse(readFileSync(lock, 'utf8')).packages
+  const present = JSON.parse(readFileSync(marker, 'utf8')).packages
+  return Object.entries(wanted).every(
+    ([path, entry]) => path === '' || entry.optional || present[path]?.version === entry.version,
+  )
+}
+
+/**
+ * Path of a Chromium-family browser: SWITCHYARD_BROWSER, then PATH, the usual places, Playwright's own.
+ * @returns {string | undefined}
+ */
+export function findBrowser() {
+  const named = process.env['SWITCHYARD_BROWSER']
+  if (named !== undefined && named !== '') return named
+  return browserPlaces().find((path) => existsSync(path))
+}
+
+function browserPlaces() {
+  const names =
+    platform() === 'win32'
+      ? ['chrome.exe', 'msedge.exe']
+      : ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome', 'chrome']
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
+  const places = folders.flatMap((folder) => names.map((name) => join(folder, name)))
+  if (platform() === 'darwin') {
+    const bundles = ['Google Chrome', 'Chromium', 'Microsoft Edge']
+    for (const root of ['/Applications', join(homedir(), 'Applications')]) {
+      places.push(...bundles.map((name) => join(root, `${name}.app`, 'Contents', 'MacOS', name)))
+    }
+  } else if (platform() === 'win32') {
+    for (const key of ['PROGRAMFILES', 'PROGRAMFILES(X86)', 'LOCALAPPDATA']) {
+      const root = process.env[key]
+      if (root === undefined) continue
+      places.push(join(root, 'Google', 'Chrome', 'Application', 'chrome.exe'))
+      places.push(join(root, 'Chromium', 'Application', 'chrome.exe'))
+      places.push(join(root, 'Microsoft', 'Edge', 'Application', 'msedge.exe'))
+    }
+  } else {
+    places.push('/usr/lib/chromium/chromium', '/opt/google/chrome/chrome', '/snap/bin/chromium')
+  }
+  return places
+}
+
+/** Path of the Chromium that Playwright installed, if any. Needs node_modules. */
+export async function findPlaywrightBrowser() {
+  const { chromium } = await import('playwright')
+  const path = chromium.executablePath()
+  return existsSync(path) ? path : undefined
+}
+
+/** Arguments for a headless Chromium with WebGPU on the software adapter and no background traffic. */
+export function browserArguments() {
+  const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync']
+  const args = [
+    '--enable-unsafe-webgpu',
+    '--use-webgpu-adapter=swiftshader',
+    '--disable-quic',
+    '--no-first-run',
+  ]
+  args.push(...quiet)
+  // Chromium's sandbox refuses to start for root.
+  if (process.getuid?.() === 0) args.push('--no-sandbox')
+  return args
+}
