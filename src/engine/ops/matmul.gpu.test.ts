@@ -1,0 +1,108 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  DEVICE_KINDS,
+  openTestGpu,
+  randomMatrix,
+  randomNumbers,
+  relativeError,
+  type TestGpu,
+  tile,
+  tiledIndex,
+} from '../../../test/gpu-fixture.ts'
+import { unpackRows32 } from '../reference/dequantize.ts'
+import type { PackedFormat } from '../store/manifest.ts'
+import { makeMatmul } from './matmul.ts'
+import type { TileColumns } from './op.ts'
+
+const FORMATS: PackedFormat[] = ['q4_1', 'q8_0', 'f16', 'f32']
+
+function product(weights: Float32Array, rows: number, x: ArrayLike<number>): number[] {
+  const columns = x.length
+  return Array.from({ length: rows }, (_, row) => {
+    let sum = 0
+    for (let k = 0; k < columns; k++) sum += (weights[row * columns + k] as number) * (x[k] as number)
+    return sum
+  })
+}
+
+describe.each(DEVICE_KINDS)('matmul on a %s device', (kind) => {
+  let gpu: TestGpu
+  beforeAll(async () => {
+    gpu = await openTestGpu(kind)
+  })
+  afterAll(() => gpu.close())
+
+  const cases = FORMATS.flatMap((format) => ([1, 2, 4] as const).map((width) => ({ format, width })))
+
+  it.each(cases)('multiplies $format rows with tiles of $width columns', async ({ format, width }) => {
+    // Rows end inside a row group and inside a thread's four groups; an odd number of q8_0 blocks.
+    const [rows, columns, count] = [200, 96, width === 4 ? 6 : width]
+    const packed = randomMatrix(format, rows, columns, 7)
+    const weights = unpackRows32(format, rows, columns, packed.codes, packed.scales)
+    const xs = Array.from({ length: count }, (_, column) => randomNumbers(columns, 100 + column))
+    const stride = 224
+    const output = gpu.poisoned(Math.ceil(count / width) * width * stride)
+    const op = await makeMatmul(gpu.context, {
+      matrix: gpu.matrix(packed),
+      input: gpu.buffer(tile(xs, width)),
+      output,
+      tile: width as TileColumns,
+      columnsPerToken: 1,
+      outRows: stride,
+      outFirst: 8,
+    })
+    const y = await gpu.run([op], { position: 0, count }, output)
+    for (const [column, x] of xs.entries()) {
+      const actual = Array.from(
+        { length: rows },
+        (_, row) => y[tiledIndex(column, row + 8, stride, width)] as number,
+      )
+      expect(relativeError(actual, product(weights, rows, x))).toBeLessThan(2e-6)
+      // Rows outside the matrix stay untouched.
+      expect(y[tiledIndex(column, 7, stride, width)]).toBeNaN()
+      expect(y[tiledIndex(column, rows + 8, stride, width)]).toBeNaN()
+    }
+  })
+
+  it('adds to what is there, exactly once', async () => {
+    const packed = randomMatrix('q4_1', 128, 64, 9)
+    const weights = unpackRows32('q4_1', 128, 64, packed.codes, packed.scales)
+    const x = randomNumbers(64, 3)
+    const before = randomNumbers(128, 4)
+    const output = gpu.buffer(before)
+    const matrix = gpu.matrix(packed)
+    const options = {
+      matrix,
+      input: gpu.buffer(x),
+      output,
+      tile: 1,
+      columnsPerToken: 1,
+      accumulate: true,
+    } as const
+    const y = await gpu.run([await makeMatmul(gpu.context, options)], { position: 0, count: 1 }, output)
+    const expected = product(weights, 128, x).map((value, row) => value + (before[row] as number))
+    expect(relativeError(y, expected)).toBeLessThan(2e-6)
+  })
+
+  it('gives each part of a stacked matrix its own input', async () => {
+    const packed = randomMatrix('q4_1', 128 + 40, 64, 11)
+    const weights = unpackRows32('q4_1', 168, 64, packed.codes, packed.scales)
+    const [first, second] = [randomNumbers(64, 5), randomNumbers(64, 6)]
+    const output = gpu.poisoned(168)
+    const op = await makeMatmul(gpu.context, {
+      matrix: gpu.matrix(packed),
+      input: gpu.buffer(new Float32Array([...first, ...second])),
+      output,
+      tile: 1,
+      columnsPerToken: 1,
+      splitRow: 128,
+      splitElements: 64,
+    })
+    const y = await gpu.run([op], { position: 0, count: 1 }, output)
+    const expected = [
+      ...product(weights, 168, first).slice(0, 128),
+      ...product(weights, 168, second).slice(128),
+    ]
+    expect(relativeError(y, expected)).toBeLessThan(2e-6)
+  })
+})

@@ -1,0 +1,50 @@
+// Matrix times column tiles; see matmul.wgsl.
+import source from '../../shaders/matmul.wgsl'
+import { GROUP_ROWS, NUMBERS_PER_CHUNK } from '../store/manifest.ts'
+import { columnsType, FORMAT_CODE, type GpuMatrix, type Op, type OpContext, type TileColumns } from './op.ts'
+
+export interface MatmulOptions {
+  matrix: GpuMatrix
+  /** Tiled [columns, matrix.columns]. */
+  input: GPUBuffer
+  /** Tiled [columns, outRows]. */
+  output: GPUBuffer
+  tile: TileColumns
+  columnsPerToken: number
+  accumulate?: boolean
+  /** Rows of an output column; default: the matrix's. */
+  outRows?: number
+  outFirst?: number
+  /** Stacked matrices: rows from `splitRow` on (a multiple of 128) read `splitElements` later in `input`. */
+  splitRow?: number
+  splitElements?: number
+}
+
+/** y[row, column] (+)= Σ_k W[row, k] · x[k, column]. */
+export async function makeMatmul(context: OpContext, options: MatmulOptions): Promise<Op> {
+  const { matrix, input, output, tile, columnsPerToken } = options
+  const kernel = await context.library.get(source, {
+    overrides: { ACCUMULATE: options.accumulate === true },
+    specs: { FORMAT: FORMAT_CODE[matrix.format], Columns: columnsType(tile) },
+  })
+  const groups = Math.ceil(matrix.rows / GROUP_ROWS)
+  const bound = kernel.bind(
+    context.memory,
+    { codes: matrix.codes, scales: matrix.scales, input, output },
+    {
+      groups,
+      rows: matrix.rows,
+      chunks: matrix.columns / NUMBERS_PER_CHUNK[matrix.format],
+      quads: matrix.columns / 4,
+      out_rows: options.outRows ?? matrix.rows,
+      out_first: options.outFirst ?? 0,
+      split_group: options.splitRow === undefined ? 0xffffffff : options.splitRow / GROUP_ROWS,
+      split_quads: (options.splitElements ?? 0) / (4 * tile),
+    },
+  )
+  const groupTiles = Math.ceil(groups / 4)
+  return {
+    name: bound.name,
+    encode: (pass, { count }) => bound.encode(pass, groupTiles, Math.ceil((count * columnsPerToken) / tile)),
+  }
+}
