@@ -4,6 +4,8 @@ import { browserArguments, findBrowser } from './tools/setup.mjs'
 import { wgslPlugin } from './tools/wgsl-plugin.ts'
 
 const executablePath = findBrowser()
+// Browser tests see only variables with this prefix.
+if (process.env['SWITCHYARD_FULL'] === '1') process.env['VITE_SWITCHYARD_FULL'] = '1'
 
 const browser = {
   enabled: true,

@@ -40,18 +40,21 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
 }
 
 /** The internal calls of an engine, for this project's own tools and tests. */
-export function engineInternals(engine: Engine): {
-  measure(name: string, options?: unknown): Promise<unknown>
-} {
-  const client = engine as EngineClient
-  return { measure: (name, options) => client.remote.measure(name, options ?? {}) }
+export interface EngineInternals {
+  /** Runs a tool of measure/ on the loaded model; `onProgress` gets the share that is done. */
+  measure(name: string, options?: unknown, onProgress?: (doneShare: number) => void): Promise<unknown>
+}
+
+/** The internals of an engine that `createEngine` made. */
+export function engineInternals(engine: Engine): EngineInternals {
+  return engine as EngineClient
 }
 
 function startWorker(): Worker {
   return new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'switchyard' })
 }
 
-class EngineClient implements Engine {
+class EngineClient implements Engine, EngineInternals {
   readonly remote: Remote<SessionApi>
   readonly chat: Engine['chat']
   readonly completions: Engine['completions']
@@ -67,6 +70,7 @@ class EngineClient implements Engine {
   readonly #options: EngineOptions
   readonly #listeners: Listeners = { token: new Set(), 'device-lost': new Set(), model: new Set() }
   readonly #progress = new Map<number, (progress: LoadProgress) => void>()
+  readonly #tools = new Map<number, (doneShare: number) => void>()
   readonly #streams: ClientStreams
   #device: DeviceInfo | undefined
   #model: ModelInfo | undefined
@@ -176,6 +180,20 @@ class EngineClient implements Engine {
     return this.#call(() => this.remote.stats())
   }
 
+  async measure(
+    name: string,
+    options: unknown = {},
+    onProgress?: (doneShare: number) => void,
+  ): Promise<unknown> {
+    const id = this.#nextId++
+    if (onProgress !== undefined) this.#tools.set(id, onProgress)
+    try {
+      return await this.#call(() => this.remote.measure(id, name, options))
+    } finally {
+      this.#tools.delete(id)
+    }
+  }
+
   on<Name extends keyof EngineEvents>(name: Name, listener: (event: EngineEvents[Name]) => void): () => void {
     const listeners = this.#listeners[name]
     listeners.add(listener)
@@ -210,6 +228,7 @@ class EngineClient implements Engine {
       if (event.type === 'token') this.#deliver('token', event.event)
       else if (event.type === 'text') this.#streams.receive(event.requestId, event.text)
       else if (event.type === 'progress') this.#progress.get(event.requestId)?.(event.progress)
+      else if (event.type === 'tool') this.#tools.get(event.requestId)?.(event.doneShare)
       else if (event.type === 'device-lost') this.#deliver('device-lost', { message: event.message })
       else {
         this.#model = event.model

@@ -12,8 +12,6 @@ interface Tracked {
 export class RequestQueue {
   #tail: Promise<unknown> = Promise.resolve()
   readonly #tracked = new Map<number, Tracked>()
-  /** Ids that were aborted before they arrived: messages of one port may overtake a slow call. */
-  readonly #early = new Set<number>()
   #nextOwnId = -2
 
   /** Runs `work` after everything asked for before it; its signal fires on `abort` and `endAll`. */
@@ -40,7 +38,6 @@ export class RequestQueue {
   track(kind: RequestKind, id: number): AbortController {
     const controller = new AbortController()
     this.#tracked.set(id, { kind, controller })
-    if (this.#early.delete(id)) controller.abort()
     return controller
   }
 
@@ -48,10 +45,9 @@ export class RequestQueue {
     this.#tracked.delete(id)
   }
 
+  /** Ends one request; an id that is not there has ended already, for calls of a port arrive in order. */
   abort(id: number, reason: unknown): void {
-    const tracked = this.#tracked.get(id)
-    if (tracked === undefined) this.#early.add(id)
-    else tracked.controller.abort(reason)
+    this.#tracked.get(id)?.controller.abort(reason)
   }
 
   /** Ends every request of a kind with `reason`, queued ones too. */

@@ -19,6 +19,7 @@ export type WorkerEvent =
   | { type: 'token'; event: TokenEvent }
   | { type: 'text'; requestId: number; text: string }
   | { type: 'progress'; requestId: number; progress: LoadProgress }
+  | { type: 'tool'; requestId: number; doneShare: number }
   | { type: 'device-lost'; message: string }
   | { type: 'model'; model: ModelInfo | undefined }
 
@@ -53,5 +54,5 @@ export interface SessionApi {
   verifyModel(id: string): Promise<{ damaged: string[] }>
   storageUsage(): Promise<Omit<StorageUsage, 'isPersistent'>>
   /** Tools: perplexity, benchmarks, the plan of the loaded model. */
-  measure(name: string, options: unknown): Promise<unknown>
+  measure(requestId: number, name: string, options: unknown): Promise<unknown>
 }

@@ -181,13 +181,14 @@ export class Session implements SessionApi {
   }
 
   /** Runs a tool of measure/ on the loaded model, alone on the device; its code loads on demand. */
-  async measure(name: string, options: unknown): Promise<unknown> {
-    return this.#queue.run('generate', -1, async (signal) => {
-      const loaded = await this.#ready(-1, signal)
+  async measure(requestId: number, name: string, options: unknown): Promise<unknown> {
+    return this.#queue.run('generate', requestId, async (signal) => {
+      const loaded = await this.#ready(requestId, signal)
       // Tools overwrite the cache.
       loaded.cache.length = 0
       const { runTool } = await import('./measure/tools.ts')
-      return runTool(name, { model: loaded.model, gpu: loaded.gpu, signal }, options)
+      const report = (doneShare: number): void => this.#emit({ type: 'tool', requestId, doneShare })
+      return runTool(name, { model: loaded.model, gpu: loaded.gpu, signal, report }, options)
     })
   }
 

@@ -37,8 +37,10 @@ export class Readback {
   encode(encoder: GPUCommandEncoder, ranges: readonly ReadRange[]): void {
     const total = ranges.reduce((sum, range) => sum + range.bytes, 0)
     if (total > this.#staging.size) {
+      // The old one stays usable when the budget refuses a larger one.
+      const larger = this.#allocate(total)
       this.#memory.free(this.#staging)
-      this.#staging = this.#allocate(total)
+      this.#staging = larger
     }
     let at = 0
     for (const { buffer, offsetBytes, bytes } of ranges) {

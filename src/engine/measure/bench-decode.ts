@@ -32,11 +32,12 @@ export interface DecodeBench {
 
 /** 32 tokens after a 128-token prompt; rates are medians, ratios are of this run. */
 export async function benchDecode(context: ToolContext, isFull: boolean): Promise<DecodeBench> {
-  const { model, gpu, signal } = context
+  const { model, gpu, signal, report } = context
   const { runner, memory, manifest } = model
   const { vocabularySize } = manifest.blueprint
   const heap = new HeapPeak()
   const before = await measureKernels(context)
+  report(0.2)
   const prompt = Array.from({ length: PROMPT_TOKENS }, (_, index) => (index * 7919 + 13) % vocabularySize)
   let last: StepResult | undefined
   let prefillMs = 0
@@ -46,6 +47,7 @@ export async function benchDecode(context: ToolContext, isFull: boolean): Promis
     last = chunk
     heap.sample()
   }
+  report(0.6)
   const counts = { ...runner.counts }
   const times: number[] = []
   let position = PROMPT_TOKENS
@@ -66,6 +68,7 @@ export async function benchDecode(context: ToolContext, isFull: boolean): Promis
   await decode(DECODE_TOKENS)
   const tokenSeconds = median(times) / 1000
   const steps = runner.counts.decodeSteps - counts.decodeSteps
+  report(0.8)
   // The machine may change pace between the two: kernels are measured on both sides of the tokens.
   const after = await measureKernels(context)
   const kernels = before.kernels.map(({ name, macsPerSecond }, index) => ({

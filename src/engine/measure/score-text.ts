@@ -23,7 +23,7 @@ const SCORE_TOKENS = 32
  * @throws EngineError `bad-request` when the text is shorter than one window
  */
 export async function scoreText(
-  { model, signal }: ToolContext,
+  { model, signal, report }: ToolContext,
   text: string,
   tokens: number,
   windowTokens: number,
@@ -46,6 +46,7 @@ export async function scoreText(
   for (let window = 0; window < windows; window++) {
     const slice = ids.slice(window * windowTokens, (window + 1) * windowTokens)
     nllPerWindow.push(await scoreWindow(model, slice, signal))
+    report((window + 1) / windows)
   }
   const meanNll = nllPerWindow.reduce((sum, nll) => sum + nll, 0) / (windows * (windowTokens - 1))
   return {

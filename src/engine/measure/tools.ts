@@ -11,6 +11,8 @@ export interface ToolContext {
   model: OpenModel
   gpu: GpuDevice
   signal: AbortSignal
+  /** Called now and then with the share of the work that is done. */
+  report: (doneShare: number) => void
 }
 
 /**

@@ -1,6 +1,6 @@
 // Runs steps of the network on the device: what is written before, submitted, and read back after each.
 // Knows no text, no sampling rule, no storage.
-import { abortError } from '../errors.ts'
+import { abortError, internalError } from '../errors.ts'
 import type { GpuDevice } from '../gpu/device.ts'
 import { KernelLibrary } from '../gpu/kernel.ts'
 import type { GpuMemory } from '../gpu/memory.ts'
@@ -123,6 +123,9 @@ export class Runner {
   async step(request: StepRequest): Promise<StepResult> {
     const { tokens, position, logits } = request
     const { blueprint, state } = this.network
+    if (tokens.length < 1 || tokens.length > state.chunkTokens || position + tokens.length > state.contextTokens) {
+      throw internalError('model/runner', `${tokens.length} tokens at ${position} do not fit a step`)
+    }
     this.#gpu.check()
     const isDecode = tokens.length === 1 && logits !== 'all'
     const plan = isDecode ? this.#decode : this.#prefill

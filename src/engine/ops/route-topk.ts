@@ -1,7 +1,7 @@
 // FFN norm, router, top-k in one dispatch; see route_topk.wgsl.
 import source from '../../shaders/route_topk.wgsl'
-import type { Blueprint } from '../model/blueprint.ts'
 import { auxRowWords } from '../model/aux-layout.ts'
+import type { Blueprint } from '../model/blueprint.ts'
 import type { Op, OpContext, TileColumns } from './op.ts'
 
 /** Experts one workgroup can rank. */
