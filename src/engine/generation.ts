@@ -2,12 +2,12 @@
 import { EngineError } from './errors.ts'
 import type { StepResult } from './model/runner.ts'
 import type { OpenModel } from './open-model.ts'
+import { commonPrefix, encodePrompt } from './prompt.ts'
 import type { ChatMessage, FinishReason, TokenEvent, Usage } from './protocol.ts'
 import { collectCandidates } from './sample/candidates.ts'
 import { createRng, type Rng } from './sample/rng.ts'
 import { type SampledToken, type SamplingOptions, sampleFromLogits, sampleToken } from './sample/sampler.ts'
 import { createStopMatcher } from './sample/stop-strings.ts'
-import { encodeChat } from './text/chat-template.ts'
 
 /** A checked request as the worker runs it. */
 export interface TextRequest {
@@ -44,32 +44,6 @@ export async function generate(
 ): Promise<{ finishReason: FinishReason; usage: Usage }> {
   const prompt = await encodePrompt(request, context.model)
   return new Generation(request, context, prompt).run()
-}
-
-async function encodePrompt(
-  request: TextRequest,
-  { tokenizer, tokenizerData, manifest, runner }: OpenModel,
-): Promise<number[]> {
-  const { input } = request
-  const ids =
-    input.kind === 'chat'
-      ? await encodeChat(tokenizer, tokenizerData, input.messages)
-      : tokenizer.encode(input.prompt, { specials: 'parse' })
-  const { contextTokens } = runner.network.state
-  if (ids.length === 0) {
-    throw new EngineError('bad-request', 'The prompt holds no token.', { hint: 'Send some text.' })
-  }
-  if (ids.length > contextTokens) {
-    throw new EngineError(
-      'bad-request',
-      `The prompt has ${ids.length} tokens; the context holds ${contextTokens}.`,
-      {
-        hint: `Shorten the prompt, or load with a longer context (${manifest.name} allows ${manifest.blueprint.contextTokens}).`,
-        details: { promptTokens: ids.length, contextTokens },
-      },
-    )
-  }
-  return ids
 }
 
 class Generation {
@@ -263,15 +237,24 @@ class Generation {
   }
 }
 
-function rate(tokens: number, ms: number): number {
-  return ms > 0 ? (tokens * 1000) / ms : 0
+/** The usage of a request that never began. */
+export const NO_USAGE: Usage = {
+  prompt_tokens: 0,
+  completion_tokens: 0,
+  total_tokens: 0,
+  cached_tokens: 0,
+  prefill_tokens_per_second: 0,
+  decode_tokens_per_second: 0,
+  time_to_first_token_ms: 0,
+  bytes_read: 0,
+  hits: 0,
+  faults: 0,
+  stall_ms: 0,
+  low_share: 0,
 }
 
-/** Tokens at the start that both share, but never all of `prompt`: its last token must be read for logits. */
-function commonPrefix(cache: readonly number[], prompt: readonly number[]): number {
-  let length = 0
-  while (length < prompt.length - 1 && length < cache.length && cache[length] === prompt[length]) length++
-  return length
+function rate(tokens: number, ms: number): number {
+  return ms > 0 ? (tokens * 1000) / ms : 0
 }
 
 /** Routing of one token of a step: [layers, topK]. */

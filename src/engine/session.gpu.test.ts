@@ -127,6 +127,16 @@ describe('a session with a tiny model', () => {
     )
   })
 
+  it('ends a request that waits for its turn with abort, too', async () => {
+    const { session } = await openTiny()
+    const first = session.generate(nextId++, completion('the', 20))
+    const id = nextId++
+    const second = session.generate(id, completion('the', 20))
+    session.abort(id)
+    expect((await second).finishReason).toBe('abort')
+    expect((await first).finishReason).not.toBe('abort')
+  })
+
   it('ends a generation with not-loaded on unload and on a second load', async () => {
     const { session, tokens, events } = await openTiny()
     const first = failure(session.generate(nextId++, completion('the', 200)))

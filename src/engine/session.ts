@@ -1,7 +1,7 @@
 // One engine in one thread: device, stored models, the loaded model, and the order of requests.
 // Knows no comlink and no DOM; the worker hands it a sink for events.
-import { EngineError } from './errors.ts'
-import { generate, type TextRequest } from './generation.ts'
+import { EngineError, isAbort } from './errors.ts'
+import { generate, NO_USAGE, type TextRequest } from './generation.ts'
 import { type GpuDevice, openDevice } from './gpu/device.ts'
 import { ImportSession } from './import-session.ts'
 import {
@@ -111,27 +111,37 @@ export class Session implements SessionApi {
   }
 
   async generate(requestId: number, request: TextRequest): Promise<GenerationSummary> {
-    return this.#queue.run('generate', requestId, async (signal) => {
-      this.#checkOpen()
-      const loaded = await this.#ready(requestId, signal)
-      const { model, gpu, cache } = loaded
-      try {
-        return await generate(request, {
-          model,
-          cache,
-          requestId,
-          signal,
-          chunkTokens: (lastMs, lastCount) => this.#chunk(gpu, lastMs, lastCount),
-          sink: {
-            text: (text) => this.#emit({ type: 'text', requestId, text }),
-            token: (event) => this.#emit({ type: 'token', event }),
-          },
-        })
-      } catch (error) {
-        gpu.check()
-        throw error
-      }
-    })
+    try {
+      return await this.#queue.run('generate', requestId, (signal) =>
+        this.#generate(requestId, request, signal),
+      )
+    } catch (error) {
+      // Stopped while it waited for its turn: the same end as while it ran.
+      if (isAbort(error)) return { finishReason: 'abort', usage: NO_USAGE }
+      throw error
+    }
+  }
+
+  async #generate(requestId: number, request: TextRequest, signal: AbortSignal): Promise<GenerationSummary> {
+    this.#checkOpen()
+    const { model, gpu, cache } = await this.#ready(requestId, signal)
+    try {
+      return await generate(request, {
+        model,
+        cache,
+        requestId,
+        signal,
+        chunkTokens: (lastMs, lastCount) => this.#chunk(gpu, lastMs, lastCount),
+        sink: {
+          text: (text) => this.#emit({ type: 'text', requestId, text }),
+          token: (event) => this.#emit({ type: 'token', event }),
+        },
+      })
+    } catch (error) {
+      // What a failed device broke is the device's failure.
+      gpu.check()
+      throw error
+    }
   }
 
   async setBudgets(budgets: Budgets): Promise<void> {

@@ -31,6 +31,10 @@ class WorkerSession extends Session {
     return this.#flushed(super.generate(requestId, request))
   }
 
+  override measure(requestId: number, name: string, options: unknown) {
+    return this.#flushed(super.measure(requestId, name, options))
+  }
+
   override unload() {
     return this.#flushed(super.unload())
   }
