@@ -1,15 +1,22 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig, type Plugin, type UserConfig } from 'vite'
+import { recordedRunPlugin } from './tools/recorded-run-plugin.ts'
 import { wgslPlugin } from './tools/wgsl-plugin.ts'
 
 // The demo as a static site that works from any folder of any host.
 const site: UserConfig = {
   base: './',
-  plugins: [wgslPlugin()],
+  plugins: [wgslPlugin(), recordedRunPlugin()],
   worker: { format: 'es', plugins: () => [wgslPlugin()] },
   server: { host: 'localhost' },
-  build: { outDir: 'dist-site', target: 'es2023', chunkSizeWarningLimit: 200 },
+  // Every browser with WebGPU preloads modules by itself.
+  build: {
+    outDir: 'dist-site',
+    target: 'es2023',
+    chunkSizeWarningLimit: 200,
+    modulePreload: { polyfill: false },
+  },
 }
 
 // The package: two entries without bare imports, so that a page needs no bundler to use them.

@@ -1,13 +1,10 @@
-// `npm run engine`: packages when they are missing, then the command line with its own arguments.
-import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
-import { installPackages, requireNode, rootFolder } from './setup.mjs'
+// `npm run engine`: packages when they are missing, then the command line in this very process, so that a
+// signal to it reaches the browser.
+import { installPackages, requireNode } from './setup.mjs'
 
 requireNode()
 installPackages()
 
-const main = join(rootFolder, 'tools', 'engine-cli', 'main.ts')
-const run = spawnSync(process.execPath, ['--import', 'tsx', main, ...process.argv.slice(2)], {
-  stdio: 'inherit',
-})
-process.exitCode = run.status ?? 1
+const { register } = await import('tsx/esm/api')
+register()
+await import('./engine-cli/main.ts')

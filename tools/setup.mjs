@@ -27,21 +27,27 @@ export function requireNode() {
   process.exit(1)
 }
 
-/** Runs `npm ci` when node_modules is missing or older than the lockfile. */
+/** Installs the packages of the lockfile when node_modules is missing or older than it. */
 export function installPackages() {
   const lock = join(rootFolder, 'package-lock.json')
   const marker = join(rootFolder, 'node_modules', '.package-lock.json')
   if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return
   if (existsSync(marker) && sameLock(lock, marker)) return
-  console.error('Installing packages (npm ci)…')
-  const result = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
-    cwd: rootFolder,
-    stdio: ['ignore', 2, 2],
-    shell: platform() === 'win32',
-  })
-  if (result.status === 0) return
-  console.error(`npm ci failed with exit code ${result.status}. Its messages are above; nothing was started.`)
+  console.error('Installing packages…')
+  // `npm ci` refuses a lockfile that lacks optional packages of other platforms, which some registries do
+  // not have; a plain install takes the same versions and leaves the lockfile as it is.
+  if (npm('ci') || npm('install', '--no-save')) return
+  console.error('npm could not install the packages. Its messages are above; nothing was started.')
   process.exit(1)
+}
+
+/** @param {string[]} args */
+function npm(...args) {
+  const options = { cwd: rootFolder, shell: platform() === 'win32' }
+  return (
+    spawnSync('npm', [...args, '--no-audit', '--no-fund'], { ...options, stdio: ['ignore', 2, 2] }).status ===
+    0
+  )
 }
 
 // A checkout touches the lockfile's time without changing it, so the packages it names decide.

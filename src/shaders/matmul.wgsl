@@ -1,5 +1,5 @@
 // matmul: y[row, column] (+)= Σ_k W[row, k] · x[k, column], W in any stored format, layout rows32.
-// uses: columns decode rows32
+// uses: columns decode quads rows32 row_product
 // dispatch: (ceil(groups / 4), column tiles); 32 lanes, a thread owns 4 rows of one column tile.
 // barrier-free; f32 sums in k order, a block's scale applied to the block's sum.
 
@@ -25,40 +25,11 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> output: array<Columns>; // [tiles, out_rows]
 
 override ACCUMULATE: bool = false;
-const FORMAT: u32 = 0u; // spec
-
-fn store(tile: u32, group: u32, lane: u32, value: Columns) {
-  let row = group * 32u + lane;
-  if (row < params.rows) {
-    let at = tile * params.out_rows + params.out_first + row;
-    if (ACCUMULATE) {
-      output[at] += value;
-    } else {
-      output[at] = value;
-    }
-  }
-}
 
 @compute @workgroup_size(32)
 fn matmul(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let group = workgroup.x * 4u;
-  let tile = workgroup.y;
-  let quad = tile * params.quads + select(0u, params.split_quads, group >= params.split_group);
-  var sum: Quad;
-  if (FORMAT == Q4_1) {
-    sum = rows_q4_1(group, lane, quad);
-  } else if (FORMAT == Q8_0) {
-    sum = rows_q8_0(group, lane, quad);
-  } else if (FORMAT == F16) {
-    sum = rows_f16(group, lane, quad);
-  } else {
-    sum = rows_f32(group, lane, quad);
-  }
-  store(tile, group, lane, sum.a);
-  store(tile, group + 1u, lane, sum.b);
-  store(tile, group + 2u, lane, sum.c);
-  store(tile, group + 3u, lane, sum.d);
+  row_product(workgroup, lane);
 }

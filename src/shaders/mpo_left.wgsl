@@ -1,7 +1,7 @@
 // mpo_left: U_e[d_l, j_c] = Σ_{j_l} L_e[d_l, j_l] · x[j_l, j_c] for every chosen expert of every token.
 // uses: decode route
-// dispatch: (ceil(bond · center tiles / 64), pairs, matrices); a pair is (token, slot).
-// barrier-free; a thread keeps 4 values of j_c, so one decoded weight meets 4 numbers; f32 in j_l order.
+// dispatch: (ceil(bond / 64) · ceil(center / 4), pairs, matrices); a pair is (token, slot); 16 lanes.
+// barrier-free; a thread owns 4 values of d_l, 16 apart, and 4 of j_c; f32 in j_l order.
 
 struct Params {
   bond: u32,
@@ -29,35 +29,54 @@ struct Params {
 
 override COLUMNS: u32 = 1u;
 
-@compute @workgroup_size(64)
-fn mpo_left(@builtin(global_invocation_id) id: vec3u) {
-  let tiles = (params.center + 3u) / 4u;
-  let row = id.x / tiles;
-  let first = (id.x % tiles) * 4u;
-  let pair = id.y;
+// A word of L times 8 numbers of j_l of each of four j_c.
+fn word_product(at: u32, low: mat4x4f, high: mat4x4f) -> vec4f {
+  let packed = auxiliaries[at];
+  return halves(packed.x, packed.y) * low + halves(packed.z, packed.w) * high;
+}
+
+fn store(row: u32, first: u32, start: u32, values: vec4f) {
   if (row >= params.bond) {
     return;
   }
+  for (var i = 0u; i < 4u && first + i < params.center; i++) {
+    u[start + (row * params.center + first + i) * COLUMNS] = values[i];
+  }
+}
+
+@compute @workgroup_size(16)
+fn mpo_left(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let tiles = (params.center + 3u) / 4u;
+  let first = (workgroup.x % tiles) * 4u;
+  let rows = vec4u((workgroup.x / tiles) * 64u + lane) + vec4u(0u, 16u, 32u, 48u);
+  let pair = workgroup.y;
   let expert = routes[params.first_route + pair].expert;
-  let offset = select(params.offset_first, params.offset_second, id.z == 1u);
-  let words = offset + (expert * params.bond + row) * params.row_words;
-  let last = params.center - 1u;
-  let centers = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(last));
+  let offset = select(params.offset_first, params.offset_second, workgroup.z == 1u);
+  // Rows and centers past the end repeat the last.
+  let known = min(rows, vec4u(params.bond - 1u));
+  var words = vec4u(offset) + (vec4u(expert * params.bond) + known) * params.row_words;
   let base = (pair / params.pairs_per_input) * params.center;
+  let centers = min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(params.center - 1u));
   var at = (vec4u(base) + centers) * params.left_quads;
-  var sum = vec4f(0.0);
+  var sum = mat4x4f();
   for (var word = 0u; word < params.row_words; word++) {
-    let packed = auxiliaries[words + word];
-    let low = halves(packed.x, packed.y);
-    sum += low * mat4x4f(x[at.x], x[at.y], x[at.z], x[at.w]);
+    let low = mat4x4f(x[at.x], x[at.y], x[at.z], x[at.w]);
     at += vec4u(1u);
-    let high = halves(packed.z, packed.w);
-    sum += high * mat4x4f(x[at.x], x[at.y], x[at.z], x[at.w]);
+    let high = mat4x4f(x[at.x], x[at.y], x[at.z], x[at.w]);
     at += vec4u(1u);
+    sum[0] += word_product(words.x, low, high);
+    sum[1] += word_product(words.y, low, high);
+    sum[2] += word_product(words.z, low, high);
+    sum[3] += word_product(words.w, low, high);
+    words += vec4u(1u);
   }
   let length = params.bond * params.center;
-  let start = id.z * params.matrix_stride + (pair / COLUMNS) * length * COLUMNS + pair % COLUMNS;
-  for (var i = 0u; i < 4u && first + i < params.center; i++) {
-    u[start + (row * params.center + first + i) * COLUMNS] = sum[i];
-  }
+  let start = workgroup.z * params.matrix_stride + (pair / COLUMNS) * length * COLUMNS + pair % COLUMNS;
+  store(rows.x, first, start, sum[0]);
+  store(rows.y, first, start, sum[1]);
+  store(rows.z, first, start, sum[2]);
+  store(rows.w, first, start, sum[3]);
 }

@@ -1,7 +1,7 @@
-// mpo_right_act: h[i_c, i_r] = silu(Σ_{d_r} Rg[i_r, d_r] · Vg[i_c, d_r]) · Σ_{d_r} Ru[i_r, d_r] · Vu[i_c, d_r].
+// mpo_right_act: h[i_c, i_r] = silu(Σ_d Rg[i_r, d] · Vg[i_c, d]) · Σ_d Ru[i_r, d] · Vu[i_c, d], d = d_r.
 // uses: decode route mpo_right
-// dispatch: (ceil(right · center tiles / 64), pairs); a pair is (token, slot).
-// barrier-free; a thread keeps 4 values of i_c; written in the order that the down matrix's left sweep reads.
+// dispatch: (ceil(right / 64) · ceil(center / 4), pairs); a pair is (token, slot); 16 lanes.
+// barrier-free; a thread owns 4 values of i_r and 4 of i_c; written as the down matrix's left sweep reads it.
 
 struct Params {
   center: u32,
@@ -30,26 +30,35 @@ struct Params {
 
 override COLUMNS: u32 = 1u;
 
-@compute @workgroup_size(64)
-fn mpo_right_act(@builtin(global_invocation_id) id: vec3u) {
-  let row = id.x % params.right;
-  let first = (id.x / params.right) * 4u;
-  let pair = id.y;
-  if (first >= params.center) {
+fn store(row: u32, first: u32, pair: u32, gate: vec4f, up: vec4f) {
+  if (row >= params.right) {
     return;
   }
-  let expert = routes[params.first_route + pair].expert;
-  let at_row = expert * params.right + row;
-  let base = (pair / COLUMNS) * params.v_rows * COLUMNS + pair % COLUMNS;
-  let gate_at = params.offset_first + at_row * params.words_first;
-  let up_at = params.offset_second + at_row * params.words_second;
-  let up_base = base + params.v_second * COLUMNS;
-  let gate = right_quad(gate_at, params.bond_first, base, first);
-  let up = right_quad(up_at, params.bond_second, up_base, first);
   let value = gate / (1.0 + exp(-gate)) * up;
   for (var i = 0u; i < 4u && first + i < params.center; i++) {
     let k = (first + i) * params.right + row;
     let at = (pair * params.down_center + k % params.down_center) * params.down_stride;
     h[at + k / params.down_center] = value[i];
   }
+}
+
+@compute @workgroup_size(16)
+fn mpo_right_act(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let tiles = (params.center + 3u) / 4u;
+  let first = (workgroup.x % tiles) * 4u;
+  let rows = vec4u((workgroup.x / tiles) * 64u + lane) + vec4u(0u, 16u, 32u, 48u);
+  let pair = workgroup.y;
+  let expert = routes[params.first_route + pair].expert;
+  let gate_at = row_starts(params.offset_first, expert, rows, params.words_first);
+  let up_at = row_starts(params.offset_second, expert, rows, params.words_second);
+  let base = column_start(pair);
+  let gate = right_rows(gate_at, params.bond_first, base, first);
+  let up = right_rows(up_at, params.bond_second, base + params.v_second * COLUMNS, first);
+  store(rows.x, first, pair, gate[0], up[0]);
+  store(rows.y, first, pair, gate[1], up[1]);
+  store(rows.z, first, pair, gate[2], up[2]);
+  store(rows.w, first, pair, gate[3], up[3]);
 }

@@ -1,7 +1,7 @@
 // mpo_right_sum: x[t, i_c, i_r] += Σ_e w_e · Σ_{d_r} R_e[i_r, d_r] · V_e[i_c, d_r] over the token's experts.
 // uses: decode route tiled mpo_right
-// dispatch: (ceil(right · center tiles / 64), tokens); a thread owns 4 values of i_c of one token.
-// barrier-free; experts are added in order of falling weight, f32.
+// dispatch: (ceil(right / 64) · ceil(center / 4), tokens); 16 lanes.
+// barrier-free; a thread owns 4 values of i_r and 4 of i_c; experts in order of falling weight, f32.
 
 struct Params {
   bond: u32,
@@ -25,24 +25,34 @@ struct Params {
 override COLUMNS: u32 = 1u;
 override TOKEN_COLUMNS: u32 = 1u;
 
-@compute @workgroup_size(64)
-fn mpo_right_sum(@builtin(global_invocation_id) id: vec3u) {
-  let row = id.x % params.right;
-  let first = (id.x / params.right) * 4u;
-  let token = id.y;
-  if (first >= params.center) {
+fn store(row: u32, first: u32, token: u32, values: vec4f) {
+  if (row >= params.right) {
     return;
-  }
-  var sum = vec4f(0.0);
-  for (var slot = 0u; slot < params.top_k; slot++) {
-    let pair = token * params.top_k + slot;
-    let route = routes[params.first_route + pair];
-    let words = params.offset + (route.expert * params.right + row) * params.row_words;
-    let base = (pair / COLUMNS) * params.v_rows * COLUMNS + pair % COLUMNS;
-    sum += route.weight * right_quad(words, params.bond, base, first);
   }
   let length = params.center * params.right;
   for (var i = 0u; i < 4u && first + i < params.center; i++) {
-    x[tiled_index(token, (first + i) * params.right + row, length, TOKEN_COLUMNS)] += sum[i];
+    x[tiled_index(token, (first + i) * params.right + row, length, TOKEN_COLUMNS)] += values[i];
   }
+}
+
+@compute @workgroup_size(16)
+fn mpo_right_sum(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let tiles = (params.center + 3u) / 4u;
+  let first = (workgroup.x % tiles) * 4u;
+  let rows = vec4u((workgroup.x / tiles) * 64u + lane) + vec4u(0u, 16u, 32u, 48u);
+  let token = workgroup.y;
+  var sum = mat4x4f();
+  for (var slot = 0u; slot < params.top_k; slot++) {
+    let pair = token * params.top_k + slot;
+    let route = routes[params.first_route + pair];
+    let words = row_starts(params.offset, route.expert, rows, params.row_words);
+    sum += route.weight * right_rows(words, params.bond, column_start(pair), first);
+  }
+  store(rows.x, first, token, sum[0]);
+  store(rows.y, first, token, sum[1]);
+  store(rows.z, first, token, sum[2]);
+  store(rows.w, first, token, sum[3]);
 }

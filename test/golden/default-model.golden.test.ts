@@ -80,7 +80,12 @@ describe('the default model', () => {
   it('has the golden perplexity', async () => {
     const text = await readGoldenText('wikitext2-test-60k.txt')
     const signal = new AbortController().signal
-    const score = await scoreText({ model, gpu, signal, report: () => undefined }, text, isFull ? 1024 : 128, 128)
+    const score = await scoreText(
+      { model, gpu, signal, report: () => undefined },
+      text,
+      isFull ? 1024 : 128,
+      128,
+    )
     const expected = index.perplexity.mpoe.nll_per_window.slice(0, score.windows)
     expect(expected.length).toBe(isFull ? 8 : 1)
     const mean = expected.reduce((sum, nll) => sum + nll, 0) / (expected.length * 127)

@@ -52,7 +52,11 @@ async function runTask(engine: Engine, { task }: Job): Promise<unknown> {
   if (task.kind === 'generate') return { ...(await generate(engine, task)), device }
   const { kind, ...options } = task
   const tool = task.kind === 'bench' ? `bench-${task.name}` : kind
-  const measured = await engineInternals(engine).measure(tool, options)
+  const measured = await engineInternals(engine).measure(
+    tool,
+    options,
+    (doneShare) => void report({ kind: 'tool', doneShare }),
+  )
   return { ...(measured as Record<string, unknown>), device }
 }
 

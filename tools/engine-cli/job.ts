@@ -35,7 +35,10 @@ export interface Job {
 }
 
 /** What the page says while it works. */
-export type Report = { kind: 'load'; progress: LoadProgress } | { kind: 'text'; text: string }
+export type Report =
+  | { kind: 'load'; progress: LoadProgress }
+  | { kind: 'text'; text: string }
+  | { kind: 'tool'; doneShare: number }
 
 export interface JobError {
   code: string

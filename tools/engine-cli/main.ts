@@ -112,6 +112,7 @@ async function run(invocation: Invocation): Promise<number> {
   const progress = new ProgressLine()
   const result = await runInBrowser(job, files, invocation.flags.has('fresh'), (report) => {
     if (report.kind === 'load') progress.load(report.progress)
+    else if (report.kind === 'tool') progress.tool(task.kind, report.doneShare)
     else {
       progress.end()
       ;(isJson ? process.stderr : process.stdout).write(report.text)

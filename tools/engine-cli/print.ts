@@ -12,6 +12,11 @@ export class ProgressLine {
     this.#show(`${stage}${bytes}`, `${stage} ${Math.floor(doneShare * 10)}`)
   }
 
+  tool(name: string, doneShare: number): void {
+    const percent = `${Math.round(doneShare * 100)} %`
+    this.#show(`${name} ${percent}`, percent)
+  }
+
   /** Ends the line, so that what follows starts at a line of its own. */
   end(): void {
     if (this.#isTerminal && this.#last !== '') process.stderr.write('\r\x1b[K')

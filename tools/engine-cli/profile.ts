@@ -23,6 +23,8 @@ export async function takeLock(folder: string, onWait: (holder: number) => void)
   // Linking a finished file makes the lock appear with its content, or not at all.
   const own = join(folder, `run.lock.${process.pid}`)
   writeFileSync(own, String(process.pid))
+  const removeOwn = () => rmSync(own, { force: true })
+  process.once('exit', removeOwn)
   let hasWaited = false
   try {
     while (!isTaken(own, lock)) {
@@ -37,7 +39,8 @@ export async function takeLock(folder: string, onWait: (holder: number) => void)
       await sleep(200)
     }
   } finally {
-    rmSync(own, { force: true })
+    process.off('exit', removeOwn)
+    removeOwn()
   }
   return () => rmSync(lock, { force: true })
 }

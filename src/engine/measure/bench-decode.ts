@@ -23,10 +23,8 @@ export interface DecodeBench {
   gpuBytes: number
   weightBytes: number
   kvBytes: number
-  /** Largest heap seen, where the browser tells; else null. */
-  heapPeakBytes: number | null
   /** Growth over 200 further tokens, with `--full`. */
-  growth?: { tokens: number; gpuBytes: number; heapBytes: number | null }
+  growth?: { tokens: number; gpuBytes: number }
   device: unknown
 }
 
@@ -35,7 +33,6 @@ export async function benchDecode(context: ToolContext, isFull: boolean): Promis
   const { model, gpu, signal, report } = context
   const { runner, memory, manifest } = model
   const { vocabularySize } = manifest.blueprint
-  const heap = new HeapPeak()
   const before = await measureKernels(context)
   report(0.2)
   const prompt = Array.from({ length: PROMPT_TOKENS }, (_, index) => (index * 7919 + 13) % vocabularySize)
@@ -45,7 +42,6 @@ export async function benchDecode(context: ToolContext, isFull: boolean): Promis
   for await (const chunk of runner.prefill(prompt, 0, { chunkTokens, sampling: SAMPLING, signal })) {
     prefillMs += chunk.ms
     last = chunk
-    heap.sample()
   }
   report(0.6)
   const counts = { ...runner.counts }
@@ -62,7 +58,6 @@ export async function benchDecode(context: ToolContext, isFull: boolean): Promis
         sampling: SAMPLING,
       })
       times.push(performance.now() - start)
-      heap.sample()
     }
   }
   await decode(DECODE_TOKENS)
@@ -91,33 +86,10 @@ export async function benchDecode(context: ToolContext, isFull: boolean): Promis
     gpuBytes,
     weightBytes,
     kvBytes,
-    heapPeakBytes: heap.peakBytes,
     device: gpu.info,
   }
   if (!isFull) return result
-  const heapBefore = heap.now()
   const tokens = Math.min(GROWTH_TOKENS, runner.network.state.contextTokens - position)
   await decode(tokens)
-  const heapAfter = heap.now()
-  const heapBytes = heapBefore === null || heapAfter === null ? null : heapAfter - heapBefore
-  return {
-    ...result,
-    heapPeakBytes: heap.peakBytes,
-    growth: { tokens, gpuBytes: memory.usage().gpuBytes - gpuBytes, heapBytes },
-  }
-}
-
-/** The script heap, where `performance.memory` exists (Chromium). */
-class HeapPeak {
-  peakBytes: number | null = null
-
-  now(): number | null {
-    const { memory } = performance as Performance & { memory?: { usedJSHeapSize: number } }
-    return memory?.usedJSHeapSize ?? null
-  }
-
-  sample(): void {
-    const bytes = this.now()
-    if (bytes !== null) this.peakBytes = Math.max(this.peakBytes ?? 0, bytes)
-  }
+  return { ...result, growth: { tokens, gpuBytes: memory.usage().gpuBytes - gpuBytes } }
 }

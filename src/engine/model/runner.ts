@@ -123,7 +123,11 @@ export class Runner {
   async step(request: StepRequest): Promise<StepResult> {
     const { tokens, position, logits } = request
     const { blueprint, state } = this.network
-    if (tokens.length < 1 || tokens.length > state.chunkTokens || position + tokens.length > state.contextTokens) {
+    if (
+      tokens.length < 1 ||
+      tokens.length > state.chunkTokens ||
+      position + tokens.length > state.contextTokens
+    ) {
       throw internalError('model/runner', `${tokens.length} tokens at ${position} do not fit a step`)
     }
     this.#gpu.check()

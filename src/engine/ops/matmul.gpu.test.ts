@@ -32,9 +32,14 @@ describe.each(DEVICE_KINDS)('matmul on a %s device', (kind) => {
   })
   afterAll(() => gpu.close())
 
-  const cases = FORMATS.flatMap((format) => ([1, 2, 4] as const).map((width) => ({ format, width })))
+  // A device with subgroups runs both kernels, whichever of them it would choose.
+  const variants = kind === 'full' ? [false, true] : [false]
+  const cases = FORMATS.flatMap((format) =>
+    ([1, 2, 4] as const).flatMap((width) => variants.map((sharesLoads) => ({ format, width, sharesLoads }))),
+  )
 
-  it.each(cases)('multiplies $format rows with tiles of $width columns', async ({ format, width }) => {
+  const title = 'multiplies $format rows with tiles of $width columns, loads shared: $sharesLoads'
+  it.each(cases)(title, async ({ format, width, sharesLoads }) => {
     // Rows end inside a row group and inside a thread's four groups; an odd number of q8_0 blocks.
     const [rows, columns, count] = [200, 96, width === 4 ? 6 : width]
     const packed = randomMatrix(format, rows, columns, 7)
@@ -50,6 +55,7 @@ describe.each(DEVICE_KINDS)('matmul on a %s device', (kind) => {
       columnsPerToken: 1,
       outRows: stride,
       outFirst: 8,
+      sharesLoads,
     })
     const y = await gpu.run([op], { position: 0, count }, output)
     for (const [column, x] of xs.entries()) {
@@ -62,6 +68,30 @@ describe.each(DEVICE_KINDS)('matmul on a %s device', (kind) => {
       expect(y[tiledIndex(column, 7, stride, width)]).toBeNaN()
       expect(y[tiledIndex(column, rows + 8, stride, width)]).toBeNaN()
     }
+  })
+
+  it.each(kind === 'full' ? FORMATS : [])('gives the same %s numbers with shared loads', async (format) => {
+    const [rows, columns, count] = [96, 288, 4]
+    const matrix = gpu.matrix(randomMatrix(format, rows, columns, 17))
+    const xs = Array.from({ length: count }, (_, column) => randomNumbers(columns, 40 + column))
+    const input = gpu.buffer(tile(xs, 4))
+    const results: Float32Array[] = []
+    for (const sharesLoads of [false, true]) {
+      const output = gpu.poisoned(rows * count)
+      const op = await makeMatmul(gpu.context, {
+        matrix,
+        input,
+        output,
+        tile: 4,
+        columnsPerToken: 1,
+        sharesLoads,
+      })
+      expect(op.name).toBe(sharesLoads ? 'matmul_subgroups' : 'matmul')
+      results.push(await gpu.run([op], { position: 0, count }, output))
+    }
+    const [plain, shared] = results as [Float32Array, Float32Array]
+    // Compilers may fuse a block's scaling differently; within one kernel results repeat bit for bit.
+    expect(relativeError(shared, plain)).toBeLessThan(5e-7)
   })
 
   it('adds to what is there, exactly once', async () => {

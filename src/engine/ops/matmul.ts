@@ -1,5 +1,6 @@
-// Matrix times column tiles; see matmul.wgsl.
-import source from '../../shaders/matmul.wgsl'
+// Matrix times column tiles; see matmul.wgsl and its variant matmul_subgroups.wgsl.
+import plainSource from '../../shaders/matmul.wgsl'
+import subgroupsSource from '../../shaders/matmul_subgroups.wgsl'
 import { GROUP_ROWS, NUMBERS_PER_CHUNK } from '../store/manifest.ts'
 import { columnsType, FORMAT_CODE, type GpuMatrix, type Op, type OpContext, type TileColumns } from './op.ts'
 
@@ -18,12 +19,27 @@ export interface MatmulOptions {
   /** Stacked matrices: rows from `splitRow` on (a multiple of 128) read `splitElements` later in `input`. */
   splitRow?: number
   splitElements?: number
+  /** Lanes tell each other the activations they load; default: where subgroups are narrow. */
+  sharesLoads?: boolean
+}
+
+/**
+ * Wider subgroups load what all their lanes read in one transaction, and telling it to each other costs more
+ * than it saves; a device of a few lanes, as a processor is, loads lane by lane.
+ */
+const NARROW_LANES = 8
+
+function hasNarrowSubgroups({ features, adapterInfo }: GPUDevice): boolean {
+  return (
+    features.has('subgroups') && (adapterInfo.subgroupMaxSize ?? Number.POSITIVE_INFINITY) <= NARROW_LANES
+  )
 }
 
 /** y[row, column] (+)= Σ_k W[row, k] · x[k, column]. */
 export async function makeMatmul(context: OpContext, options: MatmulOptions): Promise<Op> {
   const { matrix, input, output, tile, columnsPerToken } = options
-  const kernel = await context.library.get(source, {
+  const sharesLoads = options.sharesLoads ?? hasNarrowSubgroups(context.memory.device)
+  const kernel = await context.library.get(sharesLoads ? subgroupsSource : plainSource, {
     overrides: { ACCUMULATE: options.accumulate === true },
     specs: { FORMAT: FORMAT_CODE[matrix.format], Columns: columnsType(tile) },
   })

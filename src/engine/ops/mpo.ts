@@ -27,6 +27,11 @@ export interface LeftOptions extends SweepOptions {
   matrixStride: number
 }
 
+/** Workgroups of a sweep: each takes 64 values of an auxiliary's outer index and 4 of the center's. */
+function threadGroups(outer: number, center: number): number {
+  return Math.ceil(outer / 64) * Math.ceil(center / 4)
+}
+
 /** U_e = L_e · x for every pair and one or two matrices. */
 export async function makeMpoLeft(context: OpContext, options: LeftOptions): Promise<Op> {
   const { shape, offsets, x, u, tile, topK } = options
@@ -46,7 +51,7 @@ export async function makeMpoLeft(context: OpContext, options: LeftOptions): Pro
       matrix_stride: options.matrixStride,
     },
   )
-  const groups = Math.ceil((shape.leftBond * Math.ceil(shape.columnCenter / 4)) / 64)
+  const groups = threadGroups(shape.leftBond, shape.columnCenter)
   return {
     name: bound.name,
     encode: (pass, { count }) => bound.encode(pass, groups, count * topK, offsets.length),
@@ -89,7 +94,7 @@ export async function makeMpoRightAct(context: OpContext, options: RightActOptio
       down_stride: auxRowWords(down.columnLeft) * 8,
     },
   )
-  const groups = Math.ceil((gate.rowRight * Math.ceil(gate.rowCenter / 4)) / 64)
+  const groups = threadGroups(gate.rowRight, gate.rowCenter)
   return { name: bound.name, encode: (pass, { count }) => bound.encode(pass, groups, count * topK) }
 }
 
@@ -122,6 +127,6 @@ export async function makeMpoRightSum(context: OpContext, options: RightSumOptio
       v_rows: options.vRows,
     },
   )
-  const groups = Math.ceil((shape.rowRight * Math.ceil(shape.rowCenter / 4)) / 64)
+  const groups = threadGroups(shape.rowRight, shape.rowCenter)
   return { name: bound.name, encode: (pass, { count }) => bound.encode(pass, groups, count) }
 }

@@ -4,9 +4,6 @@ import { auxRowWords } from '../model/aux-layout.ts'
 import type { Blueprint } from '../model/blueprint.ts'
 import type { Op, OpContext, TileColumns } from './op.ts'
 
-/** Experts one workgroup can rank. */
-export const MAX_EXPERTS = 256
-
 export interface RouteOptions {
   blueprint: Blueprint
   /** First entry of the layer in `routes` and `forced`. */

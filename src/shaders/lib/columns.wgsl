@@ -12,5 +12,9 @@ struct Quad {
 }
 
 fn quad_total(x: Quad) -> Columns {
-  return x.a + x.b + x.c + x.d;
+  return (x.a + x.b) + (x.c + x.d);
+}
+
+fn four_totals(x: array<Quad, 4>) -> Columns {
+  return (quad_total(x[0]) + quad_total(x[1])) + (quad_total(x[2]) + quad_total(x[3]));
 }
