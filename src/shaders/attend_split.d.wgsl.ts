@@ -6,7 +6,7 @@ import type { KernelSource } from '../engine/gpu/kernel-source.ts'
  * - `state` (uniform)
  * - `qkv` (read-only-storage): tiled [tokens, stride]
  * - `keys` (read-only-storage): [kv_heads, head_size / 4, capacity]
- * - `values` (read-only-storage): [kv_heads, capacity, head_size]
+ * - `values` (read-only-storage): [kv_heads, capacity, head_size / 4]
  * - `partial` (storage): [tokens, heads, splits, head_size + 2]
  */
 declare const source: KernelSource<

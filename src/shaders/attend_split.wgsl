@@ -1,7 +1,7 @@
 // attend_split: one head of one token over one range of positions, online softmax:
 // m = max s, l = Σ exp(s − m), o = Σ exp(s − m) · v, with s = q·k · scale over positions ≤ the token's.
 // uses: state tiled
-// dispatch: (heads, tokens, splits); 64 lanes, a lane owns a position for scores, dimensions for sums.
+// dispatch: (heads, tokens, splits); 64 lanes: a lane owns a position for scores, 4 dimensions for sums.
 // One barrier, then four a tile of 64 positions; sums in order of position, f32. After FlashAttention-2.
 
 struct Params {
@@ -21,7 +21,7 @@ struct Params {
 @group(0) @binding(1) var<uniform> state: State;
 @group(0) @binding(2) var<storage, read> qkv: array<f32>; // tiled [tokens, stride]
 @group(0) @binding(3) var<storage, read> keys: array<vec4f>; // [kv_heads, head_size / 4, capacity]
-@group(0) @binding(4) var<storage, read> values: array<f32>; // [kv_heads, capacity, head_size]
+@group(0) @binding(4) var<storage, read> values: array<vec4f>; // [kv_heads, capacity, head_size / 4]
 @group(0) @binding(5) var<storage, read_write> partial: array<f32>; // [tokens, heads, splits, head_size + 2]
 
 override COLUMNS: u32 = 1u;
@@ -29,6 +29,26 @@ const LOWEST = -3.0e38;
 
 var<workgroup> query: array<vec4f, 64>;
 var<workgroup> scores: array<f32, 64>;
+var<workgroup> peaks: array<f32, 8>;
+var<workgroup> part_sums: array<vec4f, 64>;
+var<workgroup> part_totals: array<f32, 64>;
+
+// The largest score of the tile, in two steps so that no lane reads all of them.
+fn tile_peak(lane: u32) -> f32 {
+  if (lane < 8u) {
+    var peak = LOWEST;
+    for (var i = lane * 8u; i < lane * 8u + 8u; i++) {
+      peak = max(peak, scores[i]);
+    }
+    peaks[lane] = peak;
+  }
+  workgroupBarrier();
+  var peak = peaks[0];
+  for (var i = 1u; i < 8u; i++) {
+    peak = max(peak, peaks[i]);
+  }
+  return peak;
+}
 
 @compute @workgroup_size(64)
 fn attend_split(
@@ -39,6 +59,10 @@ fn attend_split(
   let token = workgroup.y;
   let kv_head = head / params.group;
   let quads = params.head_size / 4u;
+  // For the sums a lane owns four dimensions and every `parts`-th position.
+  let parts = 64u / quads;
+  let part = lane / quads;
+  let quad = lane % quads;
   if (lane < quads) {
     let row = head * params.head_size + lane * 4u;
     query[lane] = vec4f(
@@ -53,45 +77,48 @@ fn attend_split(
   let end = min(state.position + token + 1u, first + params.split_size);
   var peak = LOWEST;
   var total = 0.0;
-  // Head sizes up to 256: four dimensions a lane.
-  var sums = vec4f(0.0);
+  var sum = vec4f(0.0);
   for (var start = first; start < end; start += 64u) {
     let count = min(64u, end - start);
     var score = LOWEST;
     if (lane < count) {
-      var dots = 0.0;
-      for (var quad = 0u; quad < quads; quad++) {
-        dots += dot(query[quad], keys[(kv_head * quads + quad) * params.capacity + start + lane]);
+      var dots = vec4f(0.0);
+      var at = kv_head * quads * params.capacity + start + lane;
+      for (var i = 0u; i < quads; i++) {
+        dots += query[i] * keys[at];
+        at += params.capacity;
       }
-      score = dots;
+      score = dot(dots, vec4f(1.0));
     }
     scores[lane] = score;
     workgroupBarrier();
-    var next_peak = peak;
-    for (var i = 0u; i < count; i++) {
-      next_peak = max(next_peak, scores[i]);
-    }
-    workgroupBarrier();
+    let next_peak = max(peak, tile_peak(lane));
+    // Nobody reads the plain scores any more: tile_peak passed a barrier.
     scores[lane] = select(0.0, exp(score - next_peak), lane < count);
     workgroupBarrier();
     let fade = exp(peak - next_peak);
     peak = next_peak;
     total *= fade;
-    for (var i = 0u; i < count; i++) {
-      total += scores[i];
-    }
-    var part = 0u;
-    for (var dimension = lane; dimension < params.head_size; dimension += 64u) {
-      var sum = sums[part] * fade;
-      var at = (kv_head * params.capacity + start) * params.head_size + dimension;
-      for (var i = 0u; i < count; i++) {
-        sum += scores[i] * values[at];
-        at += params.head_size;
+    sum *= fade;
+    if (part < parts) {
+      let base = (kv_head * params.capacity + start) * quads + quad;
+      for (var i = part; i < count; i += parts) {
+        let weight = scores[i];
+        total += weight;
+        sum += weight * values[base + i * quads];
       }
-      sums[part] = sum;
-      part++;
     }
     workgroupBarrier();
+  }
+  part_sums[lane] = sum;
+  part_totals[lane] = total;
+  workgroupBarrier();
+  if (lane >= quads) {
+    return;
+  }
+  for (var i = 1u; i < parts; i++) {
+    total += part_totals[i * quads + lane];
+    sum += part_sums[i * quads + lane];
   }
   let base = ((token * params.heads + head) * params.max_splits + workgroup.z)
     * (params.head_size + 2u);
@@ -99,9 +126,7 @@ fn attend_split(
     partial[base] = peak;
     partial[base + 1u] = total;
   }
-  var part = 0u;
-  for (var dimension = lane; dimension < params.head_size; dimension += 64u) {
-    partial[base + 2u + dimension] = sums[part];
-    part++;
+  for (var i = 0u; i < 4u; i++) {
+    partial[base + 2u + lane * 4u + i] = sum[i];
   }
 }

@@ -1,6 +1,6 @@
 // matmul: y[row, column] (+)= Σ_k W[row, k] · x[k, column], W in any stored format, layout rows32.
-// uses: columns decode quads rows32 row_product
-// dispatch: (ceil(groups / 4), column tiles); 32 lanes, a thread owns 4 rows of one column tile.
+// uses: columns decode quads rows32 rows32_blocks row_product
+// dispatch: (ceil(groups / GROUPS), column tiles); 32 lanes, a thread owns GROUPS rows of one column tile.
 // barrier-free; f32 sums in k order, a block's scale applied to the block's sum.
 
 struct Params {

@@ -12,6 +12,6 @@ declare const source: KernelSource<
   'codes' | 'scales' | 'input' | 'output',
   'groups' | 'rows' | 'chunks' | 'quads' | 'out_rows' | 'out_first' | 'split_group' | 'split_quads',
   'ACCUMULATE',
-  'Columns' | 'FORMAT'
+  'Columns' | 'FORMAT' | 'GROUPS'
 >
 export default source

@@ -7,6 +7,7 @@ import {
   relativeError,
   type TestGpu,
   tile,
+  tiledColumn,
   tiledIndex,
 } from '../../../test/gpu-fixture.ts'
 import { unpackRows32 } from '../reference/dequantize.ts'
@@ -40,12 +41,12 @@ describe.each(DEVICE_KINDS)('matmul on a %s device', (kind) => {
 
   const title = 'multiplies $format rows with tiles of $width columns, loads shared: $sharesLoads'
   it.each(cases)(title, async ({ format, width, sharesLoads }) => {
-    // Rows end inside a row group and inside a thread's four groups; an odd number of q8_0 blocks.
-    const [rows, columns, count] = [200, 96, width === 4 ? 6 : width]
+    // Rows end inside a row group and inside a thread's groups; an odd number of q8_0 blocks.
+    const [rows, columns, count] = [328, 96, width === 4 ? 6 : width]
     const packed = randomMatrix(format, rows, columns, 7)
     const weights = unpackRows32(format, rows, columns, packed.codes, packed.scales)
     const xs = Array.from({ length: count }, (_, column) => randomNumbers(columns, 100 + column))
-    const stride = 224
+    const stride = 352
     const output = gpu.poisoned(Math.ceil(count / width) * width * stride)
     const op = await makeMatmul(gpu.context, {
       matrix: gpu.matrix(packed),
@@ -114,25 +115,35 @@ describe.each(DEVICE_KINDS)('matmul on a %s device', (kind) => {
     expect(relativeError(y, expected)).toBeLessThan(2e-6)
   })
 
-  it('gives each part of a stacked matrix its own input', async () => {
-    const packed = randomMatrix('q4_1', 128 + 40, 64, 11)
-    const weights = unpackRows32('q4_1', 168, 64, packed.codes, packed.scales)
-    const [first, second] = [randomNumbers(64, 5), randomNumbers(64, 6)]
-    const output = gpu.poisoned(168)
+  // With tiles of 4 a thread may own rows of eight groups: 128 lies inside them, 256 between.
+  const splits = variants.flatMap((sharesLoads) =>
+    ([1, 4] as const).flatMap((width) => [128, 256].map((splitRow) => ({ splitRow, width, sharesLoads }))),
+  )
+  const stacked =
+    'gives the parts of a matrix stacked at $splitRow their inputs, tiles of $width: $sharesLoads'
+  it.each(splits)(stacked, async ({ splitRow, width, sharesLoads }) => {
+    const rows = splitRow + 40
+    const packed = randomMatrix('q4_1', rows, 64, 11)
+    const weights = unpackRows32('q4_1', rows, 64, packed.codes, packed.scales)
+    const inputs = [5, 60].map((seed) =>
+      Array.from({ length: width }, (_, column) => randomNumbers(64, seed + column)),
+    ) as [Float32Array[], Float32Array[]]
+    const output = gpu.poisoned(rows * width)
     const op = await makeMatmul(gpu.context, {
       matrix: gpu.matrix(packed),
-      input: gpu.buffer(new Float32Array([...first, ...second])),
+      input: gpu.buffer(new Float32Array([...tile(inputs[0], width), ...tile(inputs[1], width)])),
       output,
-      tile: 1,
+      tile: width,
       columnsPerToken: 1,
-      splitRow: 128,
-      splitElements: 64,
+      splitRow,
+      splitElements: 64 * width,
+      sharesLoads,
     })
-    const y = await gpu.run([op], { position: 0, count: 1 }, output)
-    const expected = [
-      ...product(weights, 168, first).slice(0, 128),
-      ...product(weights, 168, second).slice(128),
-    ]
-    expect(relativeError(y, expected)).toBeLessThan(2e-6)
+    const y = await gpu.run([op], { position: 0, count: width }, output)
+    for (let column = 0; column < width; column++) {
+      const [first, second] = inputs.map((part) => product(weights, rows, part[column] as Float32Array))
+      const expected = [...(first as number[]).slice(0, splitRow), ...(second as number[]).slice(splitRow)]
+      expect(relativeError(tiledColumn(y, column, rows, width), expected)).toBeLessThan(2e-6)
+    }
   })
 })

@@ -35,13 +35,24 @@ function hasNarrowSubgroups({ features, adapterInfo }: GPUDevice): boolean {
   )
 }
 
+/**
+ * Row groups a thread walks at once, as `GROUPS` in matmul.wgsl. Eight need half the loads of activations and
+ * twice the registers, and leave half the threads: for the large grids of prefill, on devices without many
+ * lanes to fill. A thread's groups never straddle the parts of a stacked matrix.
+ */
+function groupsPerThread({ matrix, tile, splitRow }: MatmulOptions, sharesLoads: boolean): 4 | 8 {
+  const isSplitInside = splitRow !== undefined && splitRow % (8 * GROUP_ROWS) !== 0
+  return sharesLoads && tile === 4 && matrix.format === 'q4_1' && !isSplitInside ? 8 : 4
+}
+
 /** y[row, column] (+)= Σ_k W[row, k] · x[k, column]. */
 export async function makeMatmul(context: OpContext, options: MatmulOptions): Promise<Op> {
   const { matrix, input, output, tile, columnsPerToken } = options
   const sharesLoads = options.sharesLoads ?? hasNarrowSubgroups(context.memory.device)
+  const perThread = groupsPerThread(options, sharesLoads)
   const kernel = await context.library.get(sharesLoads ? subgroupsSource : plainSource, {
     overrides: { ACCUMULATE: options.accumulate === true },
-    specs: { FORMAT: FORMAT_CODE[matrix.format], Columns: columnsType(tile) },
+    specs: { FORMAT: FORMAT_CODE[matrix.format], GROUPS: perThread, Columns: columnsType(tile) },
   })
   const groups = Math.ceil(matrix.rows / GROUP_ROWS)
   const bound = kernel.bind(
@@ -58,7 +69,7 @@ export async function makeMatmul(context: OpContext, options: MatmulOptions): Pr
       split_quads: (options.splitElements ?? 0) / (4 * tile),
     },
   )
-  const groupTiles = Math.ceil(groups / 4)
+  const groupTiles = Math.ceil(groups / perThread)
   return {
     name: bound.name,
     encode: (pass, { count }) => bound.encode(pass, groupTiles, Math.ceil((count * columnsPerToken) / tile)),
