@@ -1,6 +1,6 @@
 // The token loop of one request: prompt → prefill → draw, read, draw, … with text and routing as they come.
 import { EngineError } from './errors.ts'
-import type { StepResult } from './model/runner.ts'
+import type { StepResult } from './model/step-result.ts'
 import type { OpenModel } from './open-model.ts'
 import { commonPrefix, encodePrompt } from './prompt.ts'
 import type { ChatMessage, FinishReason, TokenEvent, Usage } from './protocol.ts'

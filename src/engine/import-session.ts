@@ -1,7 +1,6 @@
 // Stored models as the session uses them: sources resolved to manifests, records read and mended, locks held.
 import { EngineError } from './errors.ts'
-import { importModel } from './import/import-model.ts'
-import { repairRecord } from './import/repair-record.ts'
+import type { ImportOptions } from './import/import-model.ts'
 import type { ProgressMeter } from './progress-meter.ts'
 import type { CatalogEntry, ModelSource, StorageUsage } from './protocol.ts'
 import type { ModelManifest } from './store/manifest.ts'
@@ -12,6 +11,12 @@ import type { TokenizerData } from './text/tokenizer-data.ts'
 /** A text model that cannot run here is refused before its weights are fetched. */
 function checkText({ tokenizer }: { tokenizer: TokenizerData }): void {
   createTokenizer(tokenizer)
+}
+
+/** Reads, packs and stores; its code loads on demand, for a second visit needs none of it. */
+async function importModel(options: ImportOptions): Promise<ModelManifest> {
+  const importer = await import('./import/import-model.ts')
+  return importer.importModel(options)
 }
 
 /** The store and the importer behind one session. */
@@ -68,6 +73,7 @@ export class ImportSession {
           error instanceof EngineError && error.code === 'model-corrupt' ? error.details['record'] : undefined
         if (typeof record !== 'string' || manifest.origin.kind !== 'url' || mended.has(record)) throw error
         mended.add(record)
+        const { repairRecord } = await import('./import/repair-record.ts')
         await repairRecord({ store: this.store, manifest, record, signal })
       }
     }

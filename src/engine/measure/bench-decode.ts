@@ -1,6 +1,6 @@
 // The decode benchmark: token rates, and the share of the best kernel's rate that a token reaches.
 import { macsPerToken } from '../model/blueprint.ts'
-import type { StepResult } from '../model/runner.ts'
+import type { StepResult } from '../model/step-result.ts'
 import { collectCandidates } from '../sample/candidates.ts'
 import { type KernelRate, measureKernels, median } from './kernel-rates.ts'
 import type { ToolContext } from './tools.ts'

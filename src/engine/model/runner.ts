@@ -9,23 +9,12 @@ import type { Op, OpContext } from '../ops/op.ts'
 import { CHUNK_BYTES, chunkCount } from '../ops/sample-chunks.ts'
 import { makeHead, makeLayers, makeScoreHead, type Network, qkvLayout } from './forward.ts'
 import { RunState } from './run-state.ts'
+import { type StepResult, unpackRoutes, untile } from './step-result.ts'
 
 /** How the step's logits will be drawn from. */
 export interface SamplingState {
   temperature: number
   repetitionPenalty: number
-}
-
-/** What a step gives back. */
-export interface StepResult {
-  /** Expert ids [layers, tokens, topK], by falling weight. */
-  experts: Uint16Array
-  /** Weights [layers, tokens, topK]. */
-  weights: Float32Array
-  /** Records of sample_chunks.wgsl, when logits were asked for. */
-  chunks: ArrayBuffer | undefined
-  /** Logits [tokens, vocabulary], when scoring. */
-  logits: Float32Array | undefined
 }
 
 export interface StepRequest {
@@ -274,33 +263,4 @@ export class Runner {
 
 function headRows({ blueprint, weights }: Network): number {
   return weights.matrix(blueprint.tiedHead ? 'embedding' : 'head').rows
-}
-
-/** Layers of (expert u32, weight f32) pairs → two columns. */
-function unpackRoutes(
-  layers: readonly ArrayBuffer[],
-  entries: number,
-): Pick<StepResult, 'experts' | 'weights'> {
-  const experts = new Uint16Array(layers.length * entries)
-  const weights = new Float32Array(layers.length * entries)
-  for (const [layer, bytes] of layers.entries()) {
-    const ids = new Uint32Array(bytes)
-    const values = new Float32Array(bytes)
-    for (let entry = 0; entry < entries; entry++) {
-      experts[layer * entries + entry] = ids[entry * 2] as number
-      weights[layer * entries + entry] = values[entry * 2 + 1] as number
-    }
-  }
-  return { experts, weights }
-}
-
-/** Tiles of four columns → [tokens, vocabulary]. */
-function untile(bytes: ArrayBuffer, tokens: number, vocabulary: number): Float32Array {
-  const tiled = new Float32Array(bytes)
-  const rows = new Float32Array(tokens * vocabulary)
-  for (let token = 0; token < tokens; token++) {
-    const start = Math.floor(token / 4) * vocabulary * 4 + (token % 4)
-    for (let id = 0; id < vocabulary; id++) rows[token * vocabulary + id] = tiled[start + id * 4] as number
-  }
-  return rows
 }
