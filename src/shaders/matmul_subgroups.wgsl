@@ -1,7 +1,7 @@
 // matmul_subgroups: y[row, column] (+)= Σ_k W[row, k] · x[k, column], matmul with a quarter of its x loads.
 // uses: columns decode quads_subgroups rows32 rows32_blocks row_product
 // dispatch: (ceil(groups / GROUPS), column tiles); 32 lanes, a thread owns GROUPS rows of one column tile.
-// barrier-free; the sums of matmul in the same order, f32. Where a subgroup is a few lanes, see ops/matmul.ts.
+// barrier-free; matmul's sums in the same order, f32. For devices of few lanes, see ops/matmul.ts.
 
 enable subgroups;
 

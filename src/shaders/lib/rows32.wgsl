@@ -1,5 +1,5 @@
-// Four rows of a `rows32` matrix times a tile of columns; block formats: lib/rows32_blocks. Lanes own neighboring
-// rows, so the 16-byte loads of a workgroup are contiguous; a chunk feeds contiguous activations.
+// Four rows of a `rows32` matrix times a tile of columns; the block formats are in lib/rows32_blocks.
+// Lanes own neighboring rows, so the 16-byte loads of a workgroup are contiguous, as are a chunk's activations.
 // Needs from the kernel: codes, scales, input (array<Quad>), params.groups, params.chunks.
 
 // A 16-byte chunk of each of four rows.
