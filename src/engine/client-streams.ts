@@ -25,6 +25,17 @@ interface Port {
 /** What both kinds of request come down to: text as it comes, then how it ended. */
 type Piece = { text: string } | { finishReason: FinishReason; usage: Usage }
 
+/** The answer to a request as `Streamed`: what it resolves to can be iterated without awaiting it first. */
+export function streamed<Chunk, Whole>(
+  answer: Promise<AsyncIterable<Chunk> | Whole>,
+): typeof answer & AsyncIterable<Chunk> {
+  return Object.assign(answer, {
+    async *[Symbol.asyncIterator](): AsyncGenerator<Chunk> {
+      yield* (await answer) as AsyncIterable<Chunk>
+    },
+  })
+}
+
 /** Running requests by id. */
 export class ClientStreams {
   readonly #port: Port

@@ -63,6 +63,8 @@ describe('an engine in its worker', () => {
   it('stops when the loop is left, and when its signal aborts', async () => {
     const request = { prompt: 'the', temperature: 1, max_tokens: 230, stream: true as const }
     for await (const _ of await engine.completions.create(request)) break
+    // Without `await` as well.
+    for await (const _ of engine.completions.create(request)) break
     const controller = new AbortController()
     const stream = await engine.completions.create({ ...request, signal: controller.signal })
     let reason: string | null = null

@@ -1,7 +1,8 @@
 // The engine on the main thread: starts the worker, turns calls into messages and messages into iterables.
 // Never sees weights; imports no run-time code of the engine.
 import { proxy, type Remote, releaseProxy, wrap } from 'comlink'
-import { ClientStreams } from './client-streams.ts'
+import { absoluteCatalog, checkOptions, plainSource } from './client-input.ts'
+import { ClientStreams, streamed } from './client-streams.ts'
 import { installErrorTransfer } from './error-transfer.ts'
 import { abortError, EngineError, isAbort } from './errors.ts'
 import type {
@@ -27,6 +28,7 @@ type Listeners = { [Name in keyof EngineEvents]: Set<(event: EngineEvents[Name])
  * @throws EngineError `webgpu-missing`, `adapter-missing`, `bad-request`
  */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  checkOptions('createEngine', options)
   installErrorTransfer()
   const worker = options.worker ?? startWorker()
   const client = new EngineClient(worker, options)
@@ -61,7 +63,7 @@ class EngineClient implements Engine, EngineInternals {
   readonly models: Engine['models'] = {
     list: () => this.#call(() => this.remote.listModels()),
     import: (source, options = {}) =>
-      this.#withProgress(options, (id) => this.remote.import(id, plain(source))),
+      this.#withProgress(options, (id) => this.remote.import(id, plainSource(source))),
     delete: (id) => this.#call(() => this.remote.deleteModel(id)),
     verify: (id) => this.#call(() => this.remote.verifyModel(id)),
     usage: () => this.#storageUsage(),
@@ -76,6 +78,7 @@ class EngineClient implements Engine, EngineInternals {
   #model: ModelInfo | undefined
   #nextId = 1
   #ended: EngineError | undefined
+  #isTerminated = false
   /** Rejects every call in flight when the worker dies. */
   readonly #death: Promise<never>
   #die: (error: EngineError) => void = () => undefined
@@ -107,16 +110,17 @@ class EngineClient implements Engine, EngineInternals {
       nextId: () => this.#nextId++,
       modelName: () => this.#model?.id ?? '',
       generate: (id, request) => this.#call(() => this.remote.generate(id, request)),
-      abort: (id) => void this.remote.abort(id),
+      abort: (id) => this.#abort(id),
     })
     this.chat = {
       completions: {
-        create: ((request) => this.#streams.chat(request)) as Engine['chat']['completions']['create'],
+        create: ((request) =>
+          streamed(this.#streams.chat(request))) as Engine['chat']['completions']['create'],
       },
     }
     this.completions = {
       create: ((request: CompletionRequest) =>
-        this.#streams.completion(request)) as Engine['completions']['create'],
+        streamed(this.#streams.completion(request))) as Engine['completions']['create'],
     }
   }
 
@@ -134,7 +138,7 @@ class EngineClient implements Engine, EngineInternals {
       gpuBudgetBytes,
       hostBudgetBytes,
       contextTokens,
-      catalog: (catalog ?? []).map(({ id, urls }) => ({ id, urls: urls.map(absolute) })),
+      catalog: absoluteCatalog(catalog),
       minimalDevice: minimalDevice === true,
     }
     const sink = proxy((events: WorkerEvent[]) => this.#receive(events))
@@ -144,7 +148,7 @@ class EngineClient implements Engine, EngineInternals {
   async load(source: ModelSource, options: LoadOptions = {}): Promise<ModelInfo> {
     this.#askPersistence()
     const model = await this.#withProgress(options, (id) =>
-      this.remote.load(id, plain(source), options.contextTokens),
+      this.remote.load(id, plainSource(source), options.contextTokens),
     )
     this.#model = model
     return model
@@ -156,9 +160,10 @@ class EngineClient implements Engine, EngineInternals {
   }
 
   async close(): Promise<void> {
-    if (this.#ended !== undefined) return
+    if (this.#isTerminated) return
     try {
-      await this.#call(() => this.remote.close())
+      // A worker that has died by itself has nothing to say, but still has memory.
+      if (this.#ended === undefined) await this.#call(() => this.remote.close())
     } finally {
       this.terminate()
     }
@@ -166,13 +171,16 @@ class EngineClient implements Engine, EngineInternals {
 
   /** Ends the worker; later calls reject with `not-loaded`. */
   terminate(): void {
+    if (this.#isTerminated) return
+    this.#isTerminated = true
     this.#die(new EngineError('not-loaded', 'The engine is closed.', { hint: 'Create a new engine.' }))
     this.remote[releaseProxy]()
     if (this.#options.worker === undefined) this.#worker.terminate()
     this.#model = undefined
   }
 
-  setBudgets(budgets: Budgets): Promise<void> {
+  async setBudgets(budgets: Budgets): Promise<void> {
+    checkOptions('setBudgets', budgets)
     return this.#call(() => this.remote.setBudgets(budgets))
   }
 
@@ -200,17 +208,23 @@ class EngineClient implements Engine, EngineInternals {
     return () => void listeners.delete(listener)
   }
 
+  /** After the end there is nobody to tell, and a released port would throw. */
+  #abort(id: number): void {
+    if (this.#ended === undefined) void this.remote.abort(id)
+  }
+
   async #call<Result>(call: () => Promise<Result>): Promise<Result> {
     if (this.#ended !== undefined) throw this.#ended
     return Promise.race([call(), this.#death])
   }
 
   async #withProgress<Result>(options: LoadOptions, call: (id: number) => Promise<Result>): Promise<Result> {
+    checkOptions('load', options)
     const { signal, onProgress } = options
     if (signal?.aborted === true) throw abortError(signal)
     const id = this.#nextId++
     if (onProgress !== undefined) this.#progress.set(id, onProgress)
-    const abort = (): void => void this.remote.abort(id)
+    const abort = (): void => this.#abort(id)
     signal?.addEventListener('abort', abort, { once: true })
     try {
       return await this.#call(() => call(id))
@@ -257,18 +271,4 @@ class EngineClient implements Engine, EngineInternals {
     const usage = await this.#call(() => this.remote.storageUsage())
     return { ...usage, isPersistent: (await globalThis.navigator?.storage?.persisted?.()) ?? false }
   }
-}
-
-/** Addresses are relative to the page, not to the worker's file. */
-function absolute(address: string): string {
-  return new URL(address, globalThis.document?.baseURI ?? globalThis.location?.href).href
-}
-
-/** The source as structured-clone safe data, its addresses made absolute. */
-function plain(source: ModelSource): ModelSource {
-  if (typeof source === 'string') return source
-  const id = source.id === undefined ? {} : { id: source.id }
-  if ('files' in source) return { files: [...source.files], ...id }
-  const urls = typeof source.url === 'string' ? [source.url] : source.url
-  return { url: urls.map(absolute), ...id }
 }

@@ -229,14 +229,17 @@ export interface EngineEvents {
   model: { model: ModelInfo | undefined }
 }
 
+/** Chunks as they come; may be awaited first or iterated at once. */
+export type Streamed<Chunk> = Promise<AsyncIterable<Chunk>> & AsyncIterable<Chunk>
+
 /** Create a chat completion: an async iterable of chunks with `stream: true`, else one object. */
 export interface ChatCompletions {
-  create(request: ChatRequest & { stream: true }): Promise<AsyncIterable<ChatChunk>>
+  create(request: ChatRequest & { stream: true }): Streamed<ChatChunk>
   create(request: ChatRequest & { stream?: false }): Promise<ChatCompletion>
 }
 
 export interface Completions {
-  create(request: CompletionRequest & { stream: true }): Promise<AsyncIterable<CompletionChunk>>
+  create(request: CompletionRequest & { stream: true }): Streamed<CompletionChunk>
   create(request: CompletionRequest & { stream?: false }): Promise<Completion>
 }
 

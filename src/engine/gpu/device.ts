@@ -54,7 +54,14 @@ export async function openDevice(request: DeviceRequest = {}): Promise<GpuDevice
   if (request.minimal !== true) for (const name of LIMITS) requiredLimits[name] = adapter.limits[name]
   const requiredFeatures =
     request.minimal === true ? [] : FEATURES.filter((name) => adapter.features.has(name))
-  const device = await adapter.requestDevice({ label: 'switchyard', requiredLimits, requiredFeatures })
+  const device = await adapter
+    .requestDevice({ label: 'switchyard', requiredLimits, requiredFeatures })
+    .catch((cause: unknown) => {
+      throw new EngineError('adapter-missing', 'The graphics adapter gave no device.', {
+        hint: 'Reload the page; if it repeats, restart the browser or update the graphics driver.',
+        cause,
+      })
+    })
   return watchDevice(device, describe(adapter, device))
 }
 

@@ -10,12 +10,16 @@ import {
 import { neededBytes } from '../open-model.ts'
 import type { ToolContext } from './tools.ts'
 
-/** What `inspect` prints. */
-export function inspectModel({ model, gpu }: ToolContext): Record<string, unknown> {
+/** What `inspect` prints; `fits` is about `gpuBudgetBytes`, which need not be the one it was loaded with. */
+export function inspectModel(
+  { model, gpu }: ToolContext,
+  gpuBudgetBytes: number = model.memory.budgetBytes,
+): Record<string, unknown> {
   const { manifest, memory, runner } = model
   const { blueprint } = manifest
   const { contextTokens } = runner.network.state
   const needed = neededBytes(manifest, contextTokens)
+  const floor = needed.weight + needed.kv + needed.scratch
   const { gate, up, down, count } = blueprint.experts
   return {
     id: manifest.id,
@@ -30,11 +34,11 @@ export function inspectModel({ model, gpu }: ToolContext): Record<string, unknow
       weights: needed.weight,
       kv: needed.kv,
       scratch: needed.scratch,
-      floor: needed.weight + needed.kv + needed.scratch,
+      floor,
       gpuNow: memory.usage().gpuBytes,
     },
     tiers: { gpu: needed.weight, ram: 0, disk: manifest.storedBytes },
-    fits: memory.usage().gpuBytes <= memory.budgetBytes,
+    fits: floor <= gpuBudgetBytes,
     matrices: [
       { name: 'ffn_gate', ...matrixPlan(gate, count) },
       { name: 'ffn_up', ...matrixPlan(up, count) },

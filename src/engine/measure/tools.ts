@@ -26,7 +26,7 @@ export async function runTool(name: string, context: ToolContext, options: unkno
     return scoreText(context, String(text), Number(tokens ?? 1024), Number(windowTokens ?? 128))
   }
   if (name === 'bench-decode') return benchDecode(context, values['full'] === true)
-  if (name === 'inspect') return inspectModel(context)
+  if (name === 'inspect') return inspectModel(context, values['gpuBudgetBytes'] as number | undefined)
   // A test hook: the device goes away as it would by itself.
   if (name === 'lose-device') return context.gpu.device.destroy()
   throw new EngineError('bad-request', `There is no tool ${name}.`, {
