@@ -80,6 +80,24 @@ describe('an engine in its worker', () => {
     )
   })
 
+  it('loads although the listener for progress throws, and reports what it threw', async () => {
+    const seen: string[] = []
+    const keep = (event: ErrorEvent): void => {
+      seen.push(event.message)
+      event.preventDefault()
+    }
+    addEventListener('error', keep)
+    const onProgress = (): never => {
+      throw new Error('a listener of the page')
+    }
+    const model = await engine
+      .load('client', { onProgress })
+      .finally(() => removeEventListener('error', keep))
+    expect(model.id).toBe('client')
+    expect(engine.model?.id).toBe('client')
+    expect(seen.some((message) => message.includes('a listener of the page'))).toBe(true)
+  })
+
   it('refuses what it cannot do with a code, here and in the worker', async () => {
     const unknownOption = { prompt: 'x', frequency_penalty: 1 } as unknown as { prompt: string }
     expect(await codeOf(engine.completions.create(unknownOption))).toBe('bad-request')

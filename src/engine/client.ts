@@ -79,6 +79,7 @@ class EngineClient implements Engine, EngineInternals {
   #nextId = 1
   #ended: EngineError | undefined
   #isTerminated = false
+  #isClosing = false
   /** Rejects every call in flight when the worker dies. */
   readonly #death: Promise<never>
   #die: (error: EngineError) => void = () => undefined
@@ -160,7 +161,8 @@ class EngineClient implements Engine, EngineInternals {
   }
 
   async close(): Promise<void> {
-    if (this.#isTerminated) return
+    if (this.#isTerminated || this.#isClosing) return
+    this.#isClosing = true
     try {
       // A worker that has died by itself has nothing to say, but still has memory.
       if (this.#ended === undefined) await this.#call(() => this.remote.close())
@@ -241,8 +243,8 @@ class EngineClient implements Engine, EngineInternals {
     for (const event of events) {
       if (event.type === 'token') this.#deliver('token', event.event)
       else if (event.type === 'text') this.#streams.receive(event.requestId, event.text)
-      else if (event.type === 'progress') this.#progress.get(event.requestId)?.(event.progress)
-      else if (event.type === 'tool') this.#tools.get(event.requestId)?.(event.doneShare)
+      else if (event.type === 'progress') guarded(this.#progress.get(event.requestId), event.progress)
+      else if (event.type === 'tool') guarded(this.#tools.get(event.requestId), event.doneShare)
       else if (event.type === 'device-lost') this.#deliver('device-lost', { message: event.message })
       else {
         this.#model = event.model
@@ -251,15 +253,8 @@ class EngineClient implements Engine, EngineInternals {
     }
   }
 
-  /** A listener that throws must not cut off the others; its error surfaces as an uncaught one. */
   #deliver<Name extends keyof EngineEvents>(name: Name, event: EngineEvents[Name]): void {
-    for (const listener of this.#listeners[name]) {
-      try {
-        listener(event)
-      } catch (error) {
-        reportError(error)
-      }
-    }
+    for (const listener of this.#listeners[name]) guarded(listener, event)
   }
 
   /** Only a window may ask for persistence; a refusal changes nothing. */
@@ -270,5 +265,14 @@ class EngineClient implements Engine, EngineInternals {
   async #storageUsage(): Promise<StorageUsage> {
     const usage = await this.#call(() => this.remote.storageUsage())
     return { ...usage, isPersistent: (await globalThis.navigator?.storage?.persisted?.()) ?? false }
+  }
+}
+
+/** A listener that throws must not cut off the others; its error surfaces as an uncaught one. */
+function guarded<Value>(listener: ((value: Value) => void) | undefined, value: Value): void {
+  try {
+    listener?.(value)
+  } catch (error) {
+    reportError(error)
   }
 }

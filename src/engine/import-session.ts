@@ -60,7 +60,7 @@ export class ImportSession {
   /** The bytes of a group; a damaged record is fetched again once when its source is known. */
   async *readGroup(manifest: ModelManifest, group: string, signal: AbortSignal): AsyncGenerator<GroupChunk> {
     let offsetBytes = 0
-    for (const mended = new Set<unknown>(); ; ) {
+    for (const mended = new Set<string>(); ; ) {
       try {
         for await (const chunk of this.store.readGroup(manifest, group, signal)) {
           if (chunk.offsetBytes < offsetBytes) continue
@@ -69,14 +69,34 @@ export class ImportSession {
         }
         return
       } catch (error) {
-        const record =
-          error instanceof EngineError && error.code === 'model-corrupt' ? error.details['record'] : undefined
-        if (typeof record !== 'string' || manifest.origin.kind !== 'url' || mended.has(record)) throw error
-        mended.add(record)
-        const { repairRecord } = await import('./import/repair-record.ts')
-        await repairRecord({ store: this.store, manifest, record, signal })
+        await this.#mend(manifest, error, mended, signal)
       }
     }
+  }
+
+  /** The tokenizer's data; a damaged record is fetched again once, as in `readGroup`. */
+  async readTokenizer(manifest: ModelManifest, signal: AbortSignal): Promise<TokenizerData> {
+    try {
+      return await this.store.readTokenizer(manifest)
+    } catch (error) {
+      await this.#mend(manifest, error, new Set(), signal)
+      return this.store.readTokenizer(manifest)
+    }
+  }
+
+  /** Fetches the record that `error` names, or throws the error: each record once, from an address only. */
+  async #mend(
+    manifest: ModelManifest,
+    error: unknown,
+    mended: Set<string>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const isCorrupt = error instanceof EngineError && error.code === 'model-corrupt'
+    const record = isCorrupt ? error.details['record'] : undefined
+    if (typeof record !== 'string' || manifest.origin.kind !== 'url' || mended.has(record)) throw error
+    mended.add(record)
+    const { repairRecord } = await import('./import/repair-record.ts')
+    await repairRecord({ store: this.store, manifest, record, signal })
   }
 
   /**
@@ -85,9 +105,18 @@ export class ImportSession {
    */
   async holdLoaded(id: string, signal: AbortSignal): Promise<() => void> {
     const release = await this.store.locks.holdLoaded(id, signal)
-    if ((await this.store.get(id)) !== undefined) return release
-    release()
-    throw notStored(id)
+    try {
+      if ((await this.store.get(id)) === undefined) throw notStored(id)
+      return release
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  /** How many engines have the model loaded, this one included. */
+  countLoaded(id: string): Promise<number> {
+    return this.store.locks.countLoaded(id)
   }
 
   /** @throws EngineError `busy` while another tab uses it */

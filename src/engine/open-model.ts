@@ -4,10 +4,10 @@ import { EngineError } from './errors.ts'
 import { type GpuDevice, withErrorScopes } from './gpu/device.ts'
 import { GpuMemory } from './gpu/memory.ts'
 import { qkvLayout } from './model/forward.ts'
-import { MAX_CHUNK_TOKENS, stateSizes } from './model/run-state.ts'
+import { MAX_CHUNK_TOKENS, readbackBytes, STATE_BYTES, stateSizes } from './model/run-state.ts'
 import { Runner } from './model/runner.ts'
 import { GpuWeights } from './model/weights.ts'
-import type { ModelInfo } from './protocol.ts'
+import type { EngineStats, ModelInfo } from './protocol.ts'
 import type { ModelManifest } from './store/manifest.ts'
 import { createTokenizer, type Tokenizer } from './text/tokenizer.ts'
 import type { TokenizerData } from './text/tokenizer-data.ts'
@@ -77,9 +77,13 @@ export function neededBytes(
     contextTokens,
   )
   const scratch = Object.values(sizes.scratch).reduce((sum, bytes) => sum + bytes, 0)
-  // Each dispatch of both plans owns one 256-byte uniform slot; chunks of 64 KiB.
-  const uniforms = Math.ceil((2 * (13 * blueprint.layers + 8)) / 256 + 1) * 65536
-  return { weight, kv: 2 * blueprint.layers * sizes.kvLayerBytes, scratch: scratch + uniforms + 131072 }
+  // Each dispatch of both plans owns one 256-byte uniform slot, in chunks of 64 KiB; 15 dispatches a layer when
+  // q, k and v are three matrices. Every buffer may be rounded up by 16 bytes.
+  const uniforms = Math.ceil((2 * (15 * blueprint.layers + 8)) / 256 + 1) * 65536
+  const rounding = 16 * (2 * tensors.length + 2 * blueprint.layers + 32)
+  const readback = readbackBytes(blueprint, chunkTokensFor(contextTokens))
+  const others = scratch + uniforms + rounding + readback + STATE_BYTES
+  return { weight, kv: 2 * blueprint.layers * sizes.kvLayerBytes, scratch: others }
 }
 
 function chunkTokensFor(contextTokens: number): number {
@@ -113,6 +117,8 @@ export async function openModel(request: OpenRequest): Promise<OpenModel> {
       await runner.step({ tokens: [0], position: 0, logits: 'last', sampling })
       return runner
     })
+    // A device lost after the last step gives no error of its own.
+    gpu.check()
     return {
       manifest,
       runner,
@@ -183,5 +189,19 @@ export function modelInfo(manifest: ModelManifest): ModelInfo {
     downloadBytes: manifest.downloadBytes,
     storedBytes: manifest.storedBytes,
     importedAt: manifest.importedAt,
+  }
+}
+
+/** Counters of a loaded model; zeros without one. */
+export function engineStats(model: OpenModel | undefined, tokensRead: number): EngineStats {
+  const none = { gpuBytes: 0, weightBytes: 0, kvBytes: 0, scratchBytes: 0 }
+  const counts = model?.runner.counts
+  const steps = Math.max(1, counts?.decodeSteps ?? 0)
+  return {
+    memory: model?.memory.usage() ?? none,
+    dispatchesPerToken: (counts?.decodeDispatches ?? 0) / steps,
+    submitsPerToken: (counts?.decodeSubmits ?? 0) / steps,
+    readbacksPerToken: (counts?.decodeReadbacks ?? 0) / steps,
+    tokensRead,
   }
 }

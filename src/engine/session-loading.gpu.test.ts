@@ -20,6 +20,8 @@ describe('loading', () => {
     expect((await failure(session.load(nextId(), 'nobody', undefined))).code).toBe('bad-request')
     const error = await failure(session.load(nextId(), 'session-1', 100_000))
     expect(error.details).toMatchObject({ contextTokens: 100_000, maximum: 256 })
+    // A refusal costs nothing: the model that was there still is.
+    expect(session.stats().memory.gpuBytes).toBeGreaterThan(0)
   })
 
   it('keeps the loaded model when another cannot be imported', async () => {
@@ -116,9 +118,32 @@ describe('loading', () => {
     )
     expect(models.map(({ id }) => id)).toEqual(['shared', 'shared'])
     expect((await failure(both[0].session.deleteModel('shared'))).code).toBe('busy')
+    expect(both[0].session.stats().memory.gpuBytes).toBeGreaterThan(0)
     await both[1].session.unload()
     await both[0].session.deleteModel('shared')
     expect((await both[1].session.listModels()).map(({ id }) => id)).not.toContain('shared')
+  })
+
+  it('holds to a budget that was set while it loaded', async () => {
+    const { files } = makeTinyModel({ seed: 9 })
+    const { session, events } = await openSession()
+    const loading = failure(session.load(nextId(), { files, id: 'bounded' }, undefined))
+    const isLoading = () => events.some((event) => event.type === 'progress')
+    await vi.waitFor(() => expect(isLoading()).toBe(true), { timeout: 30_000, interval: 1 })
+    await session.setBudgets({ gpuBudgetBytes: 1000 })
+    expect((await loading).code).toBe('limit-too-small')
+    expect(session.stats().memory.gpuBytes).toBe(0)
+  })
+
+  it('mends a damaged tokenizer record from its address', async () => {
+    const { files } = makeTinyModel({ seed: 10 })
+    vi.stubGlobal('fetch', (await makeFakeServer(files)).fetch)
+    const { session } = await openSession()
+    await session.load(nextId(), { url: `${SERVER}${files[0]?.name}`, id: 'text' }, undefined)
+    await session.unload()
+    await damage('text', 'tokenizer')
+    await session.load(nextId(), 'text', undefined)
+    expect((await session.verifyModel('text')).damaged).toEqual([])
   })
 
   it('rejects everything after close', async () => {
@@ -129,10 +154,9 @@ describe('loading', () => {
   })
 })
 
-/** Flips a byte of layer 1's record of a stored model. */
-async function damage(id: string): Promise<void> {
+/** Flips a byte of a record of a stored model. */
+async function damage(id: string, key = 'resident/layer-1/0'): Promise<void> {
   const records = new ModelStore().records(id)
-  const key = 'resident/layer-1/0'
   const [blob] = await records.getMany([key])
   const bytes = new Uint8Array(await (blob as Blob).arrayBuffer())
   bytes[100] = (bytes[100] ?? 0) ^ 1

@@ -7,6 +7,7 @@ import { ImportSession } from './import-session.ts'
 import {
   checkBudget,
   chooseContext,
+  engineStats,
   modelInfo,
   neededBytes,
   type OpenModel,
@@ -16,6 +17,7 @@ import { ProgressMeter } from './progress-meter.ts'
 import type { Budgets, DeviceInfo, EngineStats, ModelInfo, ModelSource, StorageUsage } from './protocol.ts'
 import { RequestQueue } from './request-queue.ts'
 import type { GenerationSummary, SessionApi, SessionOptions, WorkerEvent } from './session-api.ts'
+import { busy } from './store/locks.ts'
 import type { ModelManifest } from './store/manifest.ts'
 
 /** How long one prefill chunk should take: short enough to stop soon and never to trip a watchdog. */
@@ -47,6 +49,8 @@ export class Session implements SessionApi {
   readonly #queue = new RequestQueue()
 
   async open(options: SessionOptions, sink: (events: WorkerEvent[]) => void): Promise<DeviceInfo> {
+    checkBytes('gpuBudgetBytes', options.gpuBudgetBytes)
+    checkBytes('hostBudgetBytes', options.hostBudgetBytes)
     this.#options = options
     this.#emit = (event) => sink([event])
     return (await this.#device()).info
@@ -72,8 +76,11 @@ export class Session implements SessionApi {
       this.#checkOpen()
       const report = this.#meter(requestId)
       const manifest = await this.#imports.resolve(source, this.#options.catalog, report, signal)
-      this.#drop()
       const context = chooseContext(manifest, contextTokens ?? this.#options.contextTokens)
+      checkBudget(this.#gpuBudget(), neededBytes(manifest, context))
+      // From here on the old model is gone, also when the new one fails.
+      this.#drop()
+      this.#forget()
       await this.#bringUp(manifest, context, report, signal)
       this.#wanted = { id: manifest.id, contextTokens: context }
       const model = modelInfo(manifest)
@@ -96,9 +103,8 @@ export class Session implements SessionApi {
     this.#queue.endAll('generate', notLoaded('The model was unloaded while it generated.'))
     this.#queue.endAll('load', notLoaded('The model was unloaded while it loaded.'))
     await this.#queue.run('unload', -1, async () => {
-      this.#wanted = undefined
       this.#drop()
-      this.#emit({ type: 'model', model: undefined })
+      this.#forget()
     })
   }
 
@@ -160,17 +166,7 @@ export class Session implements SessionApi {
   }
 
   stats(): EngineStats {
-    const { model } = this.#loaded ?? {}
-    const memory = model?.memory.usage() ?? { gpuBytes: 0, weightBytes: 0, kvBytes: 0, scratchBytes: 0 }
-    const counts = model?.runner.counts
-    const steps = Math.max(1, counts?.decodeSteps ?? 0)
-    return {
-      memory,
-      dispatchesPerToken: (counts?.decodeDispatches ?? 0) / steps,
-      submitsPerToken: (counts?.decodeSubmits ?? 0) / steps,
-      readbacksPerToken: (counts?.decodeReadbacks ?? 0) / steps,
-      tokensRead: this.#loaded?.cache.length ?? 0,
-    }
+    return engineStats(this.#loaded?.model, this.#loaded?.cache.length ?? 0)
   }
 
   async listModels(): Promise<ModelInfo[]> {
@@ -178,7 +174,12 @@ export class Session implements SessionApi {
   }
 
   async deleteModel(id: string): Promise<void> {
-    if (this.#loaded?.model.manifest.id === id) await this.unload()
+    const isOwn = this.#wanted?.id === id
+    // Asked before the unload: a refusal must not cost the model that runs here.
+    if ((await this.#imports.countLoaded(id)) > (this.#loaded !== undefined && isOwn ? 1 : 0)) {
+      throw busy(id, 'is loaded')
+    }
+    if (isOwn) await this.unload()
     await this.#imports.remove(id)
   }
 
@@ -217,6 +218,7 @@ export class Session implements SessionApi {
 
   /** The loaded model, brought back from storage when the device was lost since. */
   async #ready(requestId: number, signal: AbortSignal): Promise<Loaded> {
+    if (this.#loaded?.gpu.failure !== undefined) this.#drop()
     if (this.#loaded === undefined && this.#wanted !== undefined) {
       const manifest = await this.#imports.store.get(this.#wanted.id)
       if (manifest !== undefined) {
@@ -235,21 +237,26 @@ export class Session implements SessionApi {
   ): Promise<void> {
     const gpu = await this.#device()
     const release = await this.#imports.holdLoaded(manifest.id, signal)
+    let model: OpenModel | undefined
     try {
-      const model = await openModel({
+      model = await openModel({
         manifest,
-        tokenizerData: await this.#imports.store.readTokenizer(manifest),
+        tokenizerData: await this.#imports.readTokenizer(manifest, signal),
         readGroup: (group) => this.#imports.readGroup(manifest, group, signal),
         gpu,
-        gpuBudgetBytes: this.#options.gpuBudgetBytes ?? Number.POSITIVE_INFINITY,
+        gpuBudgetBytes: this.#gpuBudget(),
         contextTokens,
         signal,
         onUpload: (doneBytes, totalBytes) => report.stage('upload', doneBytes, totalBytes),
         onStage: (stage) => report.stage(stage, 0, 0),
       })
+      // The budget may have changed meanwhile.
+      checkBudget(this.#gpuBudget(), neededBytes(manifest, contextTokens))
+      model.memory.budgetBytes = this.#gpuBudget()
       this.#chunkTokens = undefined
       this.#loaded = { model, gpu, release, cache: [], contextTokens }
     } catch (error) {
+      model?.close()
       release()
       throw error
     }
@@ -263,6 +270,17 @@ export class Session implements SessionApi {
       this.#chunkTokens = Math.max(4, Math.floor((lastCount * target) / lastMs / 4) * 4)
     }
     return this.#chunkTokens
+  }
+
+  /** Nothing is loaded, and nothing is to be brought back. */
+  #forget(): void {
+    if (this.#wanted === undefined) return
+    this.#wanted = undefined
+    this.#emit({ type: 'model', model: undefined })
+  }
+
+  #gpuBudget(): number {
+    return this.#options.gpuBudgetBytes ?? Number.POSITIVE_INFINITY
   }
 
   #drop(): void {

@@ -100,16 +100,32 @@ describe('withErrorScopes', () => {
     gpu.destroy()
   })
 
-  it('passes on what the work throws, and leaves no scope open', async () => {
+  it('names what WebGPU reported as the failure, with what the work threw as its cause', async () => {
     const gpu = await openDevice()
     const own = new RangeError('own')
     const work = withErrorScopes(gpu.device, async () => {
       provoke(gpu)
       throw own
     })
-    await expect(work).rejects.toBe(own)
+    await expect(work).rejects.toMatchObject({ code: 'internal', cause: own })
     // Were a scope left, this error would stay in it.
     expect((await provokedFailure(gpu)).code).toBe('internal')
+    gpu.destroy()
+  })
+
+  it('passes on what the work throws when WebGPU reports nothing, and an abort in any case', async () => {
+    const gpu = await openDevice()
+    const own = new RangeError('own')
+    const fails = withErrorScopes(gpu.device, async () => {
+      throw own
+    })
+    await expect(fails).rejects.toBe(own)
+    const abort = new DOMException('Stopped.', 'AbortError')
+    const aborts = withErrorScopes(gpu.device, async () => {
+      provoke(gpu)
+      throw abort
+    })
+    await expect(aborts).rejects.toBe(abort)
     gpu.destroy()
   })
 })

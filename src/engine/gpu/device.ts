@@ -1,5 +1,5 @@
 // The device: adapter, limits, features, and the one place where loss and uncaptured errors arrive.
-import { EngineError } from '../errors.ts'
+import { EngineError, isAbort } from '../errors.ts'
 import type { DeviceInfo } from '../protocol.ts'
 
 export interface DeviceRequest {
@@ -121,14 +121,16 @@ function watchDevice(device: GPUDevice, info: DeviceInfo): GpuDevice {
 }
 
 /** An `EngineError` for what an error scope or the device reported. */
-export function gpuError(error: GPUError): EngineError {
+export function gpuError(error: GPUError, cause?: unknown): EngineError {
   if (error instanceof GPUOutOfMemoryError) {
     return new EngineError('gpu-memory', `The device ran out of memory: ${error.message}`, {
       hint: 'Close other tabs that use the graphics card, or set a smaller context or budget.',
+      cause,
     })
   }
   return new EngineError('internal', `WebGPU reported an error: ${error.message}`, {
     hint: 'This is a bug in Switchyard or in the browser. Please report it with the message.',
+    cause,
   })
 }
 
@@ -151,7 +153,8 @@ export async function withErrorScopes<Result>(
   let reported: GPUError | null = null
   for (let scope = 0; scope < 3; scope++)
     reported = (await device.popErrorScope().catch(() => null)) ?? reported
+  // What WebGPU reported is the cause of what then went wrong; an abort stays an abort.
+  if (reported !== null && !isAbort(thrown?.error)) throw gpuError(reported, thrown?.error)
   if (thrown !== undefined) throw thrown.error
-  if (reported !== null) throw gpuError(reported)
   return result as Result
 }

@@ -9,7 +9,8 @@ import { type Blueprint, centralColumns, centralRows } from './blueprint.ts'
 /** Tokens of one prefill chunk at most; the size of `tokens` in lib/state.wgsl. */
 export const MAX_CHUNK_TOKENS = 128
 
-const STATE_BYTES = 32 + MAX_CHUNK_TOKENS * 4
+/** Size of the uniform of lib/state.wgsl. */
+export const STATE_BYTES = 32 + MAX_CHUNK_TOKENS * 4
 
 /** What the queue writes once a step. */
 export interface StepState {
@@ -88,6 +89,13 @@ export function stateSizes(
       chunks: chunkCount(vocabularySize) * CHUNK_BYTES,
     },
   }
+}
+
+/** Bytes of the largest readback outside scoring: a step's routing and records, or all logits of one token. */
+export function readbackBytes(blueprint: Blueprint, chunkTokens: number): number {
+  const routes = blueprint.layers * chunkTokens * blueprint.router.topK * 8
+  const records = chunkCount(blueprint.vocabularySize) * CHUNK_BYTES
+  return Math.max(routes + records, blueprint.vocabularySize * 4)
 }
 
 /** Buffers of one context, owned by `memory`. */

@@ -7,8 +7,9 @@ import type { GpuMemory } from '../gpu/memory.ts'
 import { Readback, type ReadRange } from '../gpu/readback.ts'
 import type { Op, OpContext } from '../ops/op.ts'
 import { CHUNK_BYTES, chunkCount } from '../ops/sample-chunks.ts'
+import { roundUp } from '../store/manifest.ts'
 import { makeHead, makeLayers, makeScoreHead, type Network, qkvLayout } from './forward.ts'
-import { RunState } from './run-state.ts'
+import { RunState, readbackBytes } from './run-state.ts'
 import { type StepResult, unpackRoutes, untile } from './step-result.ts'
 
 /** How the step's logits will be drawn from. */
@@ -73,12 +74,7 @@ export class Runner {
     this.#decode = plans[0]
     this.#prefill = plans[1]
     const { blueprint, state } = network
-    const routeBytes = blueprint.layers * state.chunkTokens * blueprint.router.topK * 8
-    this.#readback = new Readback(
-      gpu,
-      memory,
-      routeBytes + chunkCount(blueprint.vocabularySize) * CHUNK_BYTES,
-    )
+    this.#readback = new Readback(gpu, memory, readbackBytes(blueprint, state.chunkTokens))
   }
 
   /** Compiles all kernels and binds all buffers; nothing is created after this. */
@@ -223,7 +219,11 @@ export class Runner {
     if (this.#score === undefined) {
       const { state } = this.network
       const rows = headRows(this.network)
-      const logits = this.#memory.allocate('scored logits', state.chunkTokens * rows * 4, 'scratch')
+      const logits = this.#memory.allocate(
+        'scored logits',
+        roundUp(state.chunkTokens, 4) * rows * 4,
+        'scratch',
+      )
       this.#score = { logits, ops: await makeScoreHead(this.#context, this.network, logits) }
     }
     return this.#score

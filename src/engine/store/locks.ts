@@ -9,6 +9,7 @@ export interface LockRequests {
     options: { mode?: 'exclusive' | 'shared'; ifAvailable?: boolean; signal?: AbortSignal },
     work: (lock: unknown) => Promise<Result>,
   ): Promise<Result>
+  query?(): Promise<{ held?: readonly { name?: string }[] }>
 }
 
 export interface ModelLocks {
@@ -16,6 +17,8 @@ export interface ModelLocks {
   whileImporting<Result>(id: string, work: () => Promise<Result>, options?: WaitOptions): Promise<Result>
   /** Keeps the model from being deleted until the returned function is called. */
   holdLoaded(id: string, signal?: AbortSignal): Promise<() => void>
+  /** How many hold the model loaded, in all tabs; 0 where that cannot be known. */
+  countLoaded(id: string): Promise<number>
   /** Runs `work` while nobody loads or imports the model. @throws `busy` when someone does. */
   whileDeleting<Result>(id: string, work: () => Promise<Result>): Promise<Result>
 }
@@ -54,6 +57,11 @@ export function createModelLocks(locks: LockRequests = defaultLocks()): ModelLoc
       })
     },
 
+    async countLoaded(id) {
+      const { held = [] } = (await locks.query?.()) ?? {}
+      return held.filter(({ name }) => name === loadedLock(id)).length
+    },
+
     whileDeleting(id, work) {
       return locks.request(importLock(id), { ifAvailable: true }, async (importing) => {
         if (importing === null) throw busy(id, 'is being imported')
@@ -66,7 +74,8 @@ export function createModelLocks(locks: LockRequests = defaultLocks()): ModelLoc
   }
 }
 
-function busy(id: string, what: string): EngineError {
+/** The error of a model that someone uses. */
+export function busy(id: string, what: string): EngineError {
   return new EngineError('busy', `The model "${id}" ${what} here or in another tab.`, {
     hint: 'Unload the model, stop its import or close the other tab, then delete it.',
     details: { model: id },
