@@ -38,6 +38,20 @@ async function ask(page: Page, text: string): Promise<void> {
   await page.keyboard.press('Control+Enter')
 }
 
+/** No finding of axe in either theme, and nothing to scroll sideways on a narrow screen. */
+async function expectAccessible(page: Page): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
+    const { violations } = await new AxeBuilder({ page }).analyze()
+    expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)).toEqual([])
+  }
+  const size = page.viewportSize() ?? { width: 1280, height: 720 }
+  await page.setViewportSize({ width: 360, height: 740 })
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
+  await page.setViewportSize(size)
+  await page.emulateMedia({ colorScheme: null })
+}
+
 test('a model from files answers, reuses its context, and stays until it is deleted', async ({ page }) => {
   await openPage(page)
   await chooseFiles(page, { shards: 2, name: 'Tiny' })
@@ -88,38 +102,50 @@ test('the default model, by keyboard alone: consent, load, chat, stop, reload wi
   page.on('request', (request) => {
     if (request.url().includes('/models/')) fetched.push(request.url())
   })
+  const button = (name: string) => page.getByRole('button', { name, exact: true })
   const reach = async (name: string) => {
-    await page.getByRole('button', { name, exact: true }).focus()
+    await button(name).focus()
     await page.keyboard.press('Enter')
   }
   await openPage(page)
   await page.keyboard.press('Tab')
   await expect(page.getByRole('link', { name: 'Skip to the message' })).toBeFocused()
   for (let stop = 0; stop < 3; stop++) await page.keyboard.press('Tab')
-  await expect(page.getByRole('button', { name: 'Download and load' })).toBeFocused()
+  await expect(button('Download and load')).toBeFocused()
   expect(fetched).toEqual([])
   await page.keyboard.press('Enter')
   await expect(page.getByRole('progressbar', { name: 'Loading the model' })).toBeVisible()
+  await expect(button('Stop').first()).toBeFocused()
   await expect(unload(page)).toBeVisible({ timeout: 180_000 })
+  await expect(page.getByLabel('Your message')).toBeFocused()
   expect(new Set(fetched.map((url) => url.split('/').at(-1)))).toHaveProperty('size', 4)
 
   await setSampling(page, 12)
   await page.getByLabel('Your message').focus()
   await page.keyboard.type('What is the capital of France?')
-  await page.keyboard.press('Control+Enter')
+  await page.keyboard.press('Tab')
+  await page.keyboard.press('Enter')
   await expect(log(page)).toHaveAttribute('aria-busy', 'true')
+  await expect(button('Run')).toBeDisabled()
+  await expect(button('Run')).toBeFocused()
   await expect(log(page)).toContainText('Paris', { timeout: 180_000 })
   await expect(usage(page)).toBeVisible({ timeout: 60_000 })
   await expect(page.getByRole('status')).toHaveText(/^Done\. \d+ tokens/)
-  const { violations } = await new AxeBuilder({ page }).analyze()
-  expect(violations).toEqual([])
+  await expect(button('Run')).toBeFocused()
+  await expectAccessible(page)
 
+  await page.getByLabel('Max tokens').fill('300')
+  await page.getByLabel('Your message').focus()
   await page.keyboard.type('Tell me about it.')
   await page.keyboard.press('Control+Enter')
   await expect(page.getByText(/^\d+ tokens?( · |$)/)).toBeVisible({ timeout: 180_000 })
-  await page.keyboard.press('Escape')
+  await page.keyboard.press('Tab')
+  await page.keyboard.press('Tab')
+  await expect(button('Stop')).toBeFocused()
+  await page.keyboard.press('Enter')
   await expect(log(page)).toHaveAttribute('aria-busy', 'false')
   await expect(page.getByText(/stopped$/)).toBeVisible()
+  await expect(button('Stop')).toBeFocused()
 
   await page.route('**/models/**', (route) => route.abort())
   await page.reload()
@@ -133,5 +159,6 @@ test('the default model, by keyboard alone: consent, load, chat, stop, reload wi
   await expect(page.getByRole('dialog').getByRole('button', { name: 'Keep' })).toBeFocused()
   await page.keyboard.press('Tab')
   await page.keyboard.press('Enter')
-  await expect(page.getByRole('button', { name: 'Download and load' })).toBeEnabled()
+  await expect(button('Download and load')).toBeEnabled()
+  await expect(button('Download and load')).toBeFocused()
 })

@@ -60,6 +60,7 @@ test('loading shows stages, bytes, rate and time left, and Stop keeps what is st
   await expectAccessible(page)
   await page.getByRole('button', { name: 'Stop' }).first().click()
   await expect(page.getByText('What was stored is kept; loading again goes on from there.')).toBeVisible()
+  await expect(page.getByRole('button', { name: 'Download and load' })).toBeFocused()
   await expect(page.getByRole('alert')).toHaveCount(0)
 })
 
@@ -129,12 +130,13 @@ test('Esc stops an answer and keeps what was said', async ({ page }) => {
 })
 
 test('a message that was never answered comes back to be sent again', async ({ page }) => {
-  await openPage(page, 'stored&steps=1')
+  await openPage(page, 'stored&steps=1&hold')
   await loadModel(page)
   await ask(page, 'Tell me about the Seine.')
   await page.getByRole('button', { name: 'Stop', exact: true }).click()
   await expect(page.getByLabel('Your message')).toHaveValue('Tell me about the Seine.')
   await expect(log(page)).not.toContainText('Seine')
+  await expect(page.getByRole('button', { name: 'Stop', exact: true })).toBeFocused()
 })
 
 test('a setting outside its bounds is refused where it stands, before anything runs', async ({ page }) => {

@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url'
 export const rootFolder = fileURLToPath(new URL('..', import.meta.url))
 
 const OLDEST_NODE = [20, 19]
+const PROBE_LIMIT_MS = 30_000
+const INSTALL_LIMIT_MS = 600_000
 
 /** The sentence for a Node that is too old, or undefined. @param {string} version like `20.19.0` */
 export function nodeComplaint(version) {
@@ -36,7 +38,8 @@ export function installPackages() {
   console.error('Installing packages…')
   // `npm ci` refuses a lockfile that lacks optional packages of other platforms, which some registries do
   // not have; a plain install takes the same versions and leaves the lockfile as it is.
-  if (npm('ci') || npm('install', '--no-save')) return
+  // NODE_ENV=production would leave out the packages that everything here needs.
+  if (npm('ci', '--include=dev') || npm('install', '--no-save', '--include=dev')) return
   console.error('npm could not install the packages. Its messages are above; nothing was started.')
   process.exit(1)
 }
@@ -61,13 +64,23 @@ function sameLock(lock, marker) {
 }
 
 /**
- * Path of a Chromium-family browser: SWITCHYARD_BROWSER, then PATH, the usual places, Playwright's own.
+ * Path of a Chromium-family browser that starts: the one SWITCHYARD_BROWSER names, unasked; else PATH, then
+ * the usual places.
  * @returns {string | undefined}
  */
 export function findBrowser() {
   const named = process.env['SWITCHYARD_BROWSER']
   if (named !== undefined && named !== '') return named
-  return browserPlaces().find((path) => existsSync(path))
+  return browserPlaces().find(answersVersion)
+}
+
+// Some distributions put a script in a browser's place that only says how to get one.
+/** @param {string} path */
+function answersVersion(path) {
+  if (!existsSync(path)) return false
+  // On Windows `--version` opens a window instead of answering.
+  if (platform() === 'win32') return true
+  return spawnSync(path, ['--version'], { stdio: 'ignore', timeout: PROBE_LIMIT_MS }).status === 0
 }
 
 function browserPlaces() {
@@ -96,11 +109,51 @@ function browserPlaces() {
   return places
 }
 
-/** Path of the Chromium that Playwright installed, if any. Needs node_modules. */
-export async function findPlaywrightBrowser() {
+/** What to say and to do when `prepareBrowser` has none. */
+export const noBrowser = {
+  message: 'There is no Chromium-family browser here that starts.',
+  hint: [
+    'Install one and run the command again:',
+    '  Debian, Ubuntu: sudo apt-get install chromium',
+    '  elsewhere:      npx playwright install chromium',
+    'or set SWITCHYARD_BROWSER to the path of a Chrome or Chromium.',
+  ].join('\n'),
+}
+
+/** Path of a browser, installed when none is found; undefined when that fails too. Needs node_modules. */
+export async function prepareBrowser() {
+  const named = process.env['SWITCHYARD_BROWSER']
+  if (named !== undefined && named !== '') return answersVersion(named) ? named : undefined
+  return findBrowser() ?? (await findPlaywrightBrowser()) ?? (await installBrowser())
+}
+
+async function findPlaywrightBrowser() {
   const { chromium } = await import('playwright')
   const path = chromium.executablePath()
-  return existsSync(path) ? path : undefined
+  return answersVersion(path) ? path : undefined
+}
+
+// Only a root of a machine for tests may change the system; its messages go to stderr like all progress.
+async function installBrowser() {
+  const isTestRoot = process.getuid?.() === 0 && Boolean(process.env['CI'])
+  if (isTestRoot && install('apt-get', '--version')) {
+    console.error('Installing chromium (apt-get)…')
+    install('apt-get', 'update', '-q')
+    install('apt-get', 'install', '-y', '-q', '--no-install-recommends', 'chromium')
+    const found = findBrowser()
+    if (found !== undefined) return found
+  }
+  const cli = join(rootFolder, 'node_modules', 'playwright', 'cli.js')
+  console.error("Installing Playwright's Chromium into its cache folder…")
+  if (isTestRoot) install(process.execPath, cli, 'install', '--with-deps', 'chromium')
+  else install(process.execPath, cli, 'install', 'chromium')
+  return findPlaywrightBrowser()
+}
+
+/** @param {string} command @param {string[]} args */
+function install(command, ...args) {
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  return spawnSync(command, args, { env, stdio: ['ignore', 2, 2], timeout: INSTALL_LIMIT_MS }).status === 0
 }
 
 /** Arguments for a headless Chromium with WebGPU on the software adapter and no background traffic. */

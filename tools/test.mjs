@@ -1,9 +1,9 @@
 // `npm test`: sets itself up, runs every suite even after a failure, prints a table and one last line
 // `N passed, N failed`. `--full` adds the long runs; `--only NAME,NAME` picks suites or groups.
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { findBrowser, findPlaywrightBrowser, installPackages, requireNode, rootFolder } from './setup.mjs'
+import { installPackages, noBrowser, prepareBrowser, requireNode, rootFolder } from './setup.mjs'
 
 /**
  * A suite is one or more child processes in order. `count` reads the report that they wrote; without it
@@ -138,38 +138,15 @@ function readCounts(suite) {
   return suite.count(JSON.parse(readFileSync(suite.report, 'utf8')))
 }
 
-/** Finds a browser or installs one, and names it to the suites. */
-async function prepareBrowser() {
-  const found = findBrowser() ?? (await findPlaywrightBrowser()) ?? (await installBrowser())
+/** Names a browser to the suites. */
+async function nameBrowser() {
+  const found = await prepareBrowser()
   if (found === undefined) {
-    console.error(
-      'The tests need a Chromium-family browser and found none. Install one and run npm test again:',
-    )
-    console.error('  Debian, Ubuntu: sudo apt-get install chromium')
-    console.error('  elsewhere:      npx playwright install chromium')
-    console.error('or set SWITCHYARD_BROWSER to the path of a Chrome or Chromium.')
+    console.error(`${noBrowser.message}\n${noBrowser.hint}`)
     return false
   }
   process.env['SWITCHYARD_BROWSER'] = found
   return true
-}
-
-async function installBrowser() {
-  const isRoot = process.getuid?.() === 0
-  const apt = spawnSync('apt-get', ['--version'], { stdio: 'ignore' })
-  if (isRoot && process.env['CI'] && apt.status === 0) {
-    console.log('Installing chromium (apt-get)…')
-    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    const stdio = /** @type {['ignore', 'inherit', 'inherit']} */ (['ignore', 'inherit', 'inherit'])
-    spawnSync('apt-get', ['update', '-q'], { stdio, env })
-    spawnSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'chromium'], { stdio, env })
-    return findBrowser()
-  }
-  console.log(
-    "Installing Playwright's Chromium into its cache folder (nothing else on this computer changes)…",
-  )
-  await runs([bin('playwright/cli.js'), 'install', 'chromium'], 10)
-  return findPlaywrightBrowser()
 }
 
 /** @param {{ name: string, passed: number, failed: number, seconds: number }[]} rows */
@@ -195,7 +172,7 @@ if (chosen.length === 0) {
 
 rmSync(reportFolder, { recursive: true, force: true })
 mkdirSync(reportFolder, { recursive: true })
-const hasBrowser = !chosen.some((suite) => suite.browser) || (await prepareBrowser())
+const hasBrowser = !chosen.some((suite) => suite.browser) || (await nameBrowser())
 const rows = []
 for (const suite of chosen) {
   const canRun = hasBrowser || suite.browser === undefined

@@ -1,5 +1,5 @@
 // The engine's interface without an engine, for states of the page that are hard to reach: `?device=missing`,
-// `?device=software`, `?stored`, `?fail=quota`, `?lose`. Never part of a build.
+// `?device=software`, `?stored`, `?fail=quota`, `?lose`, `?hold`. Never part of a build.
 import { EngineError } from '../../src/engine/errors.ts'
 import type {
   ChatChunk,
@@ -26,6 +26,13 @@ const MODEL: ModelInfo = {
 }
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** Never resolves; rejects when the request is stopped. */
+const untilStopped = (signal: AbortSignal | undefined) =>
+  new Promise<never>((_, reject) => {
+    signal?.throwIfAborted()
+    signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
 
 export async function createFakeEngine(query: URLSearchParams): Promise<Engine> {
   await pause(300)
@@ -96,6 +103,7 @@ export async function createFakeEngine(query: URLSearchParams): Promise<Engine> 
       // A worker delivers events in batches, one message a frame.
       if (index % 64 === 63) await pause(10)
     }
+    if (query.has('hold')) await untilStopped(request.signal)
     for (const [index, text] of answer.entries()) {
       await pause(90)
       request.signal?.throwIfAborted()

@@ -1,8 +1,7 @@
 // The headless browser of the command line: flags, adapter choice, one page on a stable origin.
 import { existsSync, readdirSync } from 'node:fs'
 import { type BrowserContext, chromium, type Page } from 'playwright'
-import { browserArguments, findBrowser, findPlaywrightBrowser } from '../setup.mjs'
-import { BadInput } from './bad-input.ts'
+import { browserArguments } from '../setup.mjs'
 import type { Job, JobResult, Report } from './job.ts'
 import { HARNESS_PATH } from './server.ts'
 
@@ -10,19 +9,13 @@ import { HARNESS_PATH } from './server.ts'
 // Names under .localhost are a secure context, which WebGPU needs.
 const ORIGIN = 'http://engine.localhost'
 
-/**
- * Starts the browser on `profile` with the harness page open; `ORIGIN` leads to `port`.
- * @throws BadInput when there is no browser.
- */
+/** Starts the browser at `executablePath` on `profile` with the harness page open; `ORIGIN` leads to `port`. */
 export async function openHarness(
+  executablePath: string,
   profile: string,
   port: number,
   onReport: (report: Report) => void,
 ): Promise<{ context: BrowserContext; page: Page }> {
-  const executablePath = findBrowser() ?? (await findPlaywrightBrowser())
-  if (executablePath === undefined) {
-    throw new BadInput('There is no Chromium-family browser here; set SWITCHYARD_BROWSER to the path of one.')
-  }
   const context = await chromium.launchPersistentContext(profile, {
     executablePath,
     headless: true,

@@ -8,19 +8,20 @@ interface HeapUsage {
   backingStorageSize: number
 }
 
-/** Watches from its creation until `stop`; objects and array buffers count, of all threads together. */
+/** Watches from `start` until `stop`, which must come: its timer keeps the process alive; objects and array buffers count, of all threads together. */
 export class HeapWatch {
   peakBytes = 0
   readonly #session: CDPSession
   readonly #workers = new Set<string>()
   readonly #answers = new Map<number, (usage: HeapUsage | undefined) => void>()
   #nextId = 1
-  readonly #timer: NodeJS.Timeout
+  #timer: NodeJS.Timeout | undefined
 
   static async start(page: Page): Promise<HeapWatch> {
     const watch = new HeapWatch(await page.context().newCDPSession(page))
     const options = { autoAttach: true, waitForDebuggerOnStart: false, flatten: false }
     await watch.#session.send('Target.setAutoAttach', options)
+    watch.#timer = setInterval(() => void watch.#sample(), INTERVAL_MS)
     return watch
   }
 
@@ -36,7 +37,6 @@ export class HeapWatch {
       this.#answers.get(id)?.(result)
       this.#answers.delete(id)
     })
-    this.#timer = setInterval(() => void this.#sample(), INTERVAL_MS)
   }
 
   stop(): void {

@@ -24,7 +24,7 @@ export interface PerplexityTask {
 export type Task =
   | GenerateTask
   | PerplexityTask
-  | { kind: 'inspect' }
+  | { kind: 'inspect'; gpuBudgetBytes?: number }
   | { kind: 'bench'; name: 'decode'; full: boolean }
 
 /** One run of the harness page. */

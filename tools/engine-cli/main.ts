@@ -1,6 +1,7 @@
 // The command line: reads the arguments, runs one job in the browser, prints, and leaves with 0, 1 or 2.
 import { readFileSync, statSync } from 'node:fs'
 import type { EngineOptions, GenerationOptions } from '../../src/engine/protocol.ts'
+import { noBrowser, prepareBrowser } from '../setup.mjs'
 import { type Invocation, parseLine } from './arguments.ts'
 import { BadInput } from './bad-input.ts'
 import { openHarness, runJob } from './browser.ts'
@@ -14,7 +15,10 @@ import { buildHarness, serve } from './server.ts'
 const LARGEST_TEXT_BYTES = 64 * 2 ** 20
 
 function taskOf({ command, text, numbers, flags }: Invocation): Task {
-  if (command === 'inspect') return { kind: 'inspect' }
+  if (command === 'inspect') {
+    const gpuBudgetBytes = numbers['gpu-budget']
+    return gpuBudgetBytes === undefined ? { kind: 'inspect' } : { kind: 'inspect', gpuBudgetBytes }
+  }
   if (command === 'bench') return { kind: 'bench', name: 'decode', full: flags.has('full') }
   if (command === 'perplexity') {
     const tokens = numbers['tokens'] ?? 1024
@@ -48,10 +52,13 @@ function readText(file: string): string {
   }
 }
 
-function engineOptionsOf({ numbers }: Invocation): EngineOptions {
+function engineOptionsOf({ command, numbers }: Invocation): EngineOptions {
   const options: EngineOptions = {}
   if (numbers['context'] !== undefined) options.contextTokens = numbers['context']
-  if (numbers['gpu-budget'] !== undefined) options.gpuBudgetBytes = numbers['gpu-budget']
+  // `inspect` also describes what does not fit, so there the budget is only compared with.
+  if (numbers['gpu-budget'] !== undefined && command !== 'inspect') {
+    options.gpuBudgetBytes = numbers['gpu-budget']
+  }
   if (numbers['host-budget'] !== undefined) options.hostBudgetBytes = numbers['host-budget']
   return options
 }
@@ -74,14 +81,17 @@ async function runInBrowser(
       console.error(`Waiting for another run of this command (process ${holder})…`)
     })
     cleanups.push(releaseLock)
+    const browser = await prepareBrowser()
+    if (browser === undefined)
+      return { ok: false, error: { code: 'browser-missing', ...noBrowser, details: {} } }
     const { server, port } = await serve(await buildHarness(), files)
     cleanups.push(() => server.close())
-    const { context, page } = await openHarness(prepareProfile(folder, isFresh), port, onReport)
+    const { context, page } = await openHarness(browser, prepareProfile(folder, isFresh), port, onReport)
     cleanups.push(() => context.close())
     if (job.task.kind !== 'bench') return await runJob(page, job)
     const heap = await HeapWatch.start(page)
+    cleanups.push(() => heap.stop())
     const result = await runJob(page, job)
-    heap.stop()
     if (!result.ok) return result
     return { ok: true, value: { ...(result.value as object), heapPeakBytes: heap.peakBytes } }
   } finally {
@@ -131,6 +141,14 @@ try {
   if (parsed.kind === 'help') console.log(parsed.text)
   else process.exitCode = await run(parsed.invocation)
 } catch (error) {
-  console.error(error instanceof BadInput ? error.message : error)
-  process.exitCode = error instanceof BadInput ? 2 : 1
+  const isBadInput = error instanceof BadInput
+  console.error(isBadInput ? error.message : error)
+  // The line may be what is wrong, so its parsed form cannot be asked.
+  if (process.argv.includes('--json')) {
+    const message = error instanceof Error ? error.message : String(error)
+    console.log(
+      JSON.stringify({ error: { code: isBadInput ? 'bad-request' : 'internal', message } }, null, 2),
+    )
+  }
+  process.exitCode = isBadInput ? 2 : 1
 }

@@ -57,10 +57,11 @@ export function Composer({ page }: { page: Page }) {
         }}
       />
       <div class="row">
-        <button type="submit" class="main" disabled={!isReady || isRunning || text.value.trim() === ''}>
+        {/* A button that became `disabled` would drop the focus; `send` and `stop` refuse by themselves. */}
+        <button type="submit" class="main" aria-disabled={!isReady || isRunning || text.value.trim() === ''}>
           Run
         </button>
-        <button type="button" class="main quiet-main" disabled={!isRunning} onClick={() => chat.stop()}>
+        <button type="button" class="main quiet-main" aria-disabled={!isRunning} onClick={() => chat.stop()}>
           Stop
         </button>
         <span class="quiet hint">

@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
 import type { ModelInfo } from '../../index.ts'
 import { DEFAULT_OFFER } from '../catalog.ts'
 import { formatBytes } from '../format.ts'
@@ -62,6 +63,11 @@ function ModelCard({ page, onDelete }: { page: Page; onDelete: (model: ModelInfo
   const stored = engine.stored.value
   const current = model ?? stored.find(({ id }) => id === DEFAULT_OFFER.id)
   const isBusy = engine.engine.value === undefined
+  const focused = document.querySelector('.model :focus')
+  useEffect(() => {
+    // The button with the focus is gone: the bar's main button is next, or the message when the model is ready.
+    if (focused?.isConnected === false) document.querySelector<HTMLElement>('.model .main, #message')?.focus()
+  })
   if (loading !== undefined) return <LoadProgressView engine={engine} loading={loading} />
   return (
     <>
