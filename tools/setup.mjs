@@ -120,7 +120,7 @@ export const noBrowser = {
   ].join('\n'),
 }
 
-/** Path of a browser, installed when none is found; undefined when that fails too. Needs node_modules. */
+/** Path of a browser, as root with `CI` set installed when none is found; else undefined. Needs node_modules. */
 export async function prepareBrowser() {
   const named = process.env['SWITCHYARD_BROWSER']
   if (named !== undefined && named !== '') return answersVersion(named) ? named : undefined
@@ -135,8 +135,8 @@ async function findPlaywrightBrowser() {
 
 // Only a root of a machine for tests may change the system; its messages go to stderr like all progress.
 async function installBrowser() {
-  const isTestRoot = process.getuid?.() === 0 && Boolean(process.env['CI'])
-  if (isTestRoot && install('apt-get', '--version')) {
+  if (process.getuid?.() !== 0 || !process.env['CI']) return undefined
+  if (install('apt-get', '--version')) {
     console.error('Installing chromium (apt-get)…')
     install('apt-get', 'update', '-q')
     install('apt-get', 'install', '-y', '-q', '--no-install-recommends', 'chromium')
@@ -145,8 +145,7 @@ async function installBrowser() {
   }
   const cli = join(rootFolder, 'node_modules', 'playwright', 'cli.js')
   console.error("Installing Playwright's Chromium into its cache folder…")
-  if (isTestRoot) install(process.execPath, cli, 'install', '--with-deps', 'chromium')
-  else install(process.execPath, cli, 'install', 'chromium')
+  install(process.execPath, cli, 'install', '--with-deps', 'chromium')
   return findPlaywrightBrowser()
 }
 
