@@ -5,12 +5,12 @@ import type { ProgressMeter } from './progress-meter.ts'
 import type { CatalogEntry, ModelSource, StorageUsage } from './protocol.ts'
 import type { ModelManifest } from './store/manifest.ts'
 import { type GroupChunk, ModelStore } from './store/model-store.ts'
-import { createTokenizer } from './text/tokenizer.ts'
+import { readTokenizer } from './text/tokenizer.ts'
 import type { TokenizerData } from './text/tokenizer-data.ts'
 
 /** A text model that cannot run here is refused before its weights are fetched. */
 function checkText({ tokenizer }: { tokenizer: TokenizerData }): void {
-  createTokenizer(tokenizer)
+  readTokenizer(tokenizer)
 }
 
 /** Reads, packs and stores; its code loads on demand, for a second visit needs none of it. */

@@ -1,7 +1,7 @@
 // What one context needs besides weights: activations, KV cache, RoPE table, the step's uniform.
 import type { GpuMemory } from '../gpu/memory.ts'
 import { partialBytes } from '../ops/attend.ts'
-import { CHUNK_BYTES, chunkCount } from '../ops/sample-chunks.ts'
+import { chunkRecordBytes } from '../ops/sample-chunks.ts'
 import { roundUp, STACK_ROWS } from '../store/manifest.ts'
 import { auxRowWords } from './aux-layout.ts'
 import { type Blueprint, centralColumns, centralRows } from './blueprint.ts'
@@ -86,7 +86,7 @@ export function stateSizes(
       final: hiddenSize * 4,
       logits: roundUp(vocabularySize, 32) * 4,
       seen: Math.ceil(vocabularySize / 32) * 4,
-      chunks: chunkCount(vocabularySize) * CHUNK_BYTES,
+      chunks: chunkRecordBytes(vocabularySize),
     },
   }
 }
@@ -94,8 +94,7 @@ export function stateSizes(
 /** Bytes of the largest readback outside scoring: a step's routing and records, or all logits of one token. */
 export function readbackBytes(blueprint: Blueprint, chunkTokens: number): number {
   const routes = blueprint.layers * chunkTokens * blueprint.router.topK * 8
-  const records = chunkCount(blueprint.vocabularySize) * CHUNK_BYTES
-  return Math.max(routes + records, blueprint.vocabularySize * 4)
+  return Math.max(routes + chunkRecordBytes(blueprint.vocabularySize), blueprint.vocabularySize * 4)
 }
 
 /** Buffers of one context, owned by `memory`. */

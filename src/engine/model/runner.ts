@@ -6,9 +6,9 @@ import { KernelLibrary } from '../gpu/kernel.ts'
 import type { GpuMemory } from '../gpu/memory.ts'
 import { Readback, type ReadRange } from '../gpu/readback.ts'
 import type { Op, OpContext } from '../ops/op.ts'
-import { CHUNK_BYTES, chunkCount } from '../ops/sample-chunks.ts'
+import { chunkRecordBytes } from '../ops/sample-chunks.ts'
 import { roundUp } from '../store/manifest.ts'
-import { makeHead, makeLayers, makeScoreHead, type Network, qkvLayout } from './forward.ts'
+import { headMatrix, makeHead, makeLayers, makeScoreHead, type Network, qkvLayout } from './forward.ts'
 import { RunState, readbackBytes } from './run-state.ts'
 import { type StepResult, unpackRoutes, untile } from './step-result.ts'
 
@@ -218,7 +218,7 @@ export class Runner {
   async #scorer(): Promise<{ ops: Op[]; logits: GPUBuffer }> {
     if (this.#score === undefined) {
       const { state } = this.network
-      const rows = headRows(this.network)
+      const rows = headMatrix(this.network).rows
       const logits = this.#memory.allocate(
         'scored logits',
         roundUp(state.chunkTokens, 4) * rows * 4,
@@ -250,17 +250,13 @@ export class Runner {
       bytes,
     }))
     if (logits === 'last') {
-      const chunks = chunkCount(blueprint.vocabularySize) * CHUNK_BYTES
-      ranges.push({ buffer: state.buffers.chunks, offsetBytes: 0, bytes: chunks })
+      const records = chunkRecordBytes(blueprint.vocabularySize)
+      ranges.push({ buffer: state.buffers.chunks, offsetBytes: 0, bytes: records })
     }
     if (scored !== undefined) {
       const tiles = Math.ceil(tokens / 4)
-      ranges.push({ buffer: scored, offsetBytes: 0, bytes: tiles * 4 * headRows(this.network) * 4 })
+      ranges.push({ buffer: scored, offsetBytes: 0, bytes: tiles * 4 * headMatrix(this.network).rows * 4 })
     }
     return ranges
   }
-}
-
-function headRows({ blueprint, weights }: Network): number {
-  return weights.matrix(blueprint.tiedHead ? 'embedding' : 'head').rows
 }

@@ -10,6 +10,11 @@ export function chunkCount(vocabulary: number): number {
   return Math.min(512, Math.max(1, Math.ceil(vocabulary / 16)))
 }
 
+/** Bytes of all records of a vocabulary. */
+export function chunkRecordBytes(vocabulary: number): number {
+  return chunkCount(vocabulary) * CHUNK_BYTES
+}
+
 export interface SampleOptions {
   vocabulary: number
   logits: GPUBuffer
